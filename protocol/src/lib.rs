@@ -1,0 +1,1 @@
+//! The wire between sgeventd and its plugins.

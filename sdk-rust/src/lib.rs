@@ -1,0 +1,1 @@
+//! Write sgeventd plugins in Rust.
