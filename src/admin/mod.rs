@@ -1,0 +1,1 @@
+//! The admin API: what the CLI asks a running daemon.

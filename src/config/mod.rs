@@ -1,0 +1,1 @@
+//! The file: defaults, validation, errors with line numbers.

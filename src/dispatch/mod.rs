@@ -1,0 +1,1 @@
+//! Hands the journal's events to one plugin: filter, lanes, window, retries.

@@ -1,0 +1,1 @@
+//! Finds every event of the site once and appends it to the journal.

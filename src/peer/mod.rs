@@ -1,0 +1,1 @@
+//! Both directions of one plugin's pipe. Knows no Shotgun.

@@ -1,0 +1,1 @@
+//! What a plugin is: discovery, manifest, life, file watch.

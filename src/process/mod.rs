@@ -1,0 +1,1 @@
+//! Child processes: shim, spawn thread, kill ladder, recorded children. Knows no JSON.

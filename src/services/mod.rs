@@ -1,0 +1,1 @@
+//! What a plugin may call: sg.*, state.*, log, alert.

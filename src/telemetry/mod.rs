@@ -1,0 +1,1 @@
+//! Log layers, traffic log, redaction.
