@@ -1,1 +1,17 @@
-//! Finds every event of the site once and appends it to the journal.
+//! Finds every event of the site once, whatever order the ids appear in, and appends it to the journal.
+//!
+//! [`machine`] decides what to ask and what an answer means; [`task`] asks the site and writes the journal.
+//! All gap logic lives here and nowhere else.
+
+pub mod gaps;
+pub mod machine;
+mod narrow;
+mod pace;
+pub mod question;
+#[cfg(test)]
+mod tests;
+
+pub use machine::Machine;
+pub use question::{
+    Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom,
+};

@@ -32,10 +32,15 @@ pub struct Append {
 /// What ingest remembers across restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct IngestState {
+    /// False until the first answer of the site has fixed where we begin.
+    pub is_started: bool,
     /// How often the site's ids began again.
     pub timeline: Timeline,
     /// The highest row seen; none before the first answer.
     pub head: Option<Anchor>,
+    /// The row that proves answers, when it is not the head itself.
+    #[serde(default)]
+    pub anchor: Option<Anchor>,
     /// Ids at or below this were there before us and are never asked for.
     pub floor: EventId,
     /// Open gaps, ascending, disjoint, all below the head.
@@ -68,6 +73,9 @@ pub struct Gap {
     pub since: Unix,
     /// When a successful answer last covered it, by the site's clock.
     pub asked: Unix,
+    /// True for a single id whose row spoils every answer that holds it: asked alone.
+    #[serde(default)]
+    pub is_unreadable: bool,
 }
 
 /// Why an event stands in the open list.

@@ -1,0 +1,127 @@
+//! The anchor: the row that every answer must show again, else it proves nothing.
+//!
+//! A missing one is waited for, then looked for; another row under its id, or a newest row below it, halts ingest.
+
+use super::{ANCHOR_PATIENCE, HALTED_EVERY, Machine, Phase};
+use crate::{
+    clock::{Mono, Now},
+    ident::EventId,
+    ingest::question::{Answer, Notice, Row},
+    journal::{Anchor, Append},
+};
+
+impl Machine {
+    /// True when the anchor's row came back as we know it, or cannot be expected.
+    pub(super) fn is_proven(&mut self, rows: &[Row], covered_to: EventId, now: Now) -> bool {
+        let Some(proof) = self.proof.clone() else {
+            // No known row is visible: rows above the head are all that can be believed.
+            let is_ahead = rows
+                .last()
+                .is_some_and(|row| row.facts.event_id > self.known_to());
+            let is_narrowing = matches!(self.phase, Phase::Narrowing(..));
+            if !is_ahead && !is_narrowing && self.state.head.is_some() {
+                self.next_at = now.mono + self.policy.max_interval;
+                return false;
+            }
+            return true;
+        };
+        match rows.iter().find(|row| row.facts.event_id == proof.event_id) {
+            Some(row) if is_same(row, &proof) => {
+                if self.phase == Phase::Halted {
+                    self.phase = Phase::Following;
+                    self.notices.push(Notice::Resumed);
+                }
+                self.lost_since = None;
+                true
+            }
+            Some(_) => {
+                let newest = rows.last().map(|row| row.facts.event_id);
+                self.halt(proof.event_id, newest, now);
+                false
+            }
+            None if proof.event_id > covered_to => {
+                self.cap_below(rows, now);
+                false
+            }
+            None => {
+                self.miss_anchor(now);
+                false
+            }
+        }
+    }
+
+    /// A full page that ends below the anchor proves nothing: ask again for most of it and for the anchor.
+    pub(super) fn cap_below(&mut self, rows: &[Row], now: Now) {
+        let missing = || {
+            rows.iter()
+                .map(|row| row.facts.event_id)
+                .filter(|id| self.gaps.contains(*id))
+        };
+        // Two less than a page: the anchor itself needs room, and a full page proves nothing again.
+        self.cap = missing().take(self.policy.page.saturating_sub(2)).last();
+        self.cap = self
+            .cap
+            .or_else(|| rows.iter().rev().nth(2).map(|row| row.facts.event_id));
+        self.next_at = now.mono;
+    }
+
+    pub(super) fn miss_anchor(&mut self, now: Now) {
+        let since = *self.lost_since.get_or_insert(now.mono);
+        self.next_at = now.mono + self.policy.interval;
+        match self.phase {
+            Phase::Halted => self.next_at = now.mono + HALTED_EVERY,
+            _ if now.mono - since >= ANCHOR_PATIENCE => self.phase = Phase::Searching,
+            _ => {}
+        }
+    }
+
+    pub(super) fn found_newest(&mut self, answer: &Answer, now: Now) -> Option<Append> {
+        let newest = answer.rows.first().map(|row| row.facts.event_id);
+        let head = self.state.head.as_ref()?.event_id;
+        if newest.is_none_or(|newest| newest < head) {
+            self.halt(head, newest, now);
+            return None;
+        }
+        let from = self.proof.as_ref().map_or(head, |proof| proof.event_id);
+        self.recent.retain(|row| row.event_id < from);
+        self.proof = self.recent.back().cloned();
+        self.notices.push(Notice::AnchorMoved {
+            from,
+            to: self.proof.as_ref().map(|row| row.event_id),
+        });
+        self.phase = Phase::Following;
+        // The next anchor gets no patience of its own: the site was found to be alive and ahead.
+        self.lost_since = Some(Mono(
+            now.mono
+                .0
+                .saturating_sub(crate::clock::millis(ANCHOR_PATIENCE)),
+        ));
+        self.next_at = now.mono;
+        None
+    }
+
+    /// Takes the next known row below as anchor.
+    pub(super) fn move_anchor(&mut self, head: EventId) {
+        let from = self.proof.as_ref().map_or(head, |proof| proof.event_id);
+        self.recent.retain(|row| row.event_id < from);
+        self.proof = self.recent.back().cloned();
+        self.notices.push(Notice::AnchorMoved {
+            from,
+            to: self.proof.as_ref().map(|row| row.event_id),
+        });
+    }
+
+    pub(super) fn halt(&mut self, head: EventId, newest: Option<EventId>, now: Now) {
+        self.next_at = now.mono + HALTED_EVERY;
+        if self.phase != Phase::Halted {
+            self.phase = Phase::Halted;
+            self.notices.push(Notice::Rewound { head, newest });
+        }
+    }
+}
+
+/// A row that was set aside was never read: its id alone must do.
+fn is_same(row: &Row, anchor: &Anchor) -> bool {
+    anchor.event_type.is_empty()
+        || (row.facts.event_type == anchor.event_type && row.facts.created_at == anchor.created_at)
+}
