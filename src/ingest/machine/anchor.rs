@@ -52,16 +52,19 @@ impl Machine {
 
     /// A full page that ends below the anchor proves nothing: ask again for most of it and for the anchor.
     pub(super) fn cap_below(&mut self, rows: &[Row], now: Now) {
-        let missing = || {
-            rows.iter()
-                .map(|row| row.facts.event_id)
-                .filter(|id| self.gaps.contains(*id))
-        };
         // Two less than a page: the anchor itself needs room, and a full page proves nothing again.
-        self.cap = missing().take(self.policy.page.saturating_sub(2)).last();
-        self.cap = self
-            .cap
-            .or_else(|| rows.iter().rev().nth(2).map(|row| row.facts.event_id));
+        let room = self.policy.page.saturating_sub(2);
+        let ids = rows.iter().map(|row| row.facts.event_id);
+        let missing = ids
+            .clone()
+            .filter(|id| self.gaps.contains(*id))
+            .take(room)
+            .last();
+        // A part that is narrowed holds known rows too, and moves on over them.
+        let is_narrowing = matches!(self.phase, Phase::Narrowing(..));
+        self.cap = missing
+            .filter(|_| !is_narrowing)
+            .or_else(|| ids.take(room).last());
         self.next_at = now.mono;
     }
 
