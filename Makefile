@@ -1,0 +1,47 @@
+# Every target in one readable line or two; `.ci/run` runs `lint`, then `test`.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+VENV := $(TARGET)/venv
+PYTHON ?= python3
+PY := $(VENV)/bin/python
+
+.PHONY: help test test-rust test-python lint fmt demo bench audit install-test-needs
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+
+demo: ## a studio, a site and three plugins on this machine; Ctrl-C ends it
+	cargo run --release -- demo
+
+test: install-test-needs test-rust test-python ## installs what the tests need and runs them all
+
+install-test-needs: $(VENV)/.installed
+	@tests/install-debian
+
+$(VENV)/.installed: tests/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+test-rust:
+	cargo build --workspace
+	SGEVENTD_TEST_PYTHON=$(abspath $(PY)) cargo test --workspace
+
+test-python:
+	cd sdk-python && $(abspath $(PY)) -m pytest -q
+	SGEVENTD_BIN=$(abspath $(TARGET))/debug/sgeventd $(PY) -m pytest -q tests/python
+
+lint: $(VENV)/.installed ## formatting, clippy, licences, ruff, mypy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	tests/cargo-deny check bans licenses sources
+	cd sdk-python && $(abspath $(VENV))/bin/ruff check . && $(abspath $(VENV))/bin/mypy
+
+fmt: ## formats everything
+	cargo fmt --all
+	$(VENV)/bin/ruff format sdk-python
+
+bench: ## measures against bare loops; a table, and bench/latest.json in the target directory
+	cargo bench --bench sgeventd
+
+audit: ## known advisories; needs the network
+	tests/cargo-deny check advisories
