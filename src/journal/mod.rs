@@ -20,12 +20,25 @@
 //! Never: the site, a plugin's process, a decision about gaps or retries. It keeps what it is told.
 
 mod change;
+#[cfg(test)]
+mod conformance;
 mod engine;
-pub mod lock;
+mod handle;
+mod lock;
 mod model;
+mod pages;
+mod readers;
 mod sqlite;
+mod tail;
+#[cfg(test)]
+pub(crate) mod testing;
+mod writer;
 
 pub use change::*;
 pub use engine::*;
+pub use handle::{Journal, Options, Ticket};
+pub use lock::{DATABASE, LockInfo, StateDir, StateError};
 pub use model::Model;
 pub use sqlite::{OpenError, Sqlite};
+pub use tail::{Tail, TailBounds, TailRead};
+pub use writer::{Health, When};
