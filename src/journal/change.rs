@@ -172,7 +172,7 @@ pub struct NewDead {
     pub at: Unix,
 }
 
-/// A dead letter as kept.
+/// A dead letter as kept. There is one at most for a plugin and an event: a later one replaces the earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The dead letter's own number.
@@ -185,6 +185,41 @@ pub struct DeadLetter {
     pub body: Option<Bytes>,
     /// Why and when.
     pub dead: NewDead,
+}
+
+/// Where a reading begins. Engines turn it into a position: everything up to that position counts as looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Behind the newest event.
+    Latest,
+    /// Before the oldest event that is kept.
+    Oldest,
+    /// This position, at most the newest.
+    Seq(Seq),
+    /// So that the first event of the current timeline with this id or a higher one comes next.
+    Event(EventId),
+    /// So that the first event that the site wrote then or later comes next.
+    Time(Unix),
+}
+
+/// What an import knows to be done: ids of timeline 0 that the old daemon has handled for a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Every id up to it is done,
+    pub up_to: EventId,
+    /// but for these, ascending.
+    pub except: Vec<EventId>,
+}
+
+/// An operator's replay of a range; it feeds the open list and leaves the position alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    /// The first position of the range; with `last` and the plugin it names the replay.
+    pub first: Seq,
+    /// The last position of the range.
+    pub last: Seq,
+    /// The next one to enter the open list; above `last` the replay is over and its row goes.
+    pub next: Seq,
 }
 
 /// What is known of a plugin besides its cursor.
@@ -200,6 +235,12 @@ pub struct PluginRecord {
     pub disabled: Option<Box<str>>,
     /// Where it stands.
     pub cursor: Cursor,
+    /// How often the cursor was written; a change may name the one it saw and is refused when another came between.
+    pub revision: u64,
+    /// Replays under way, by `first` and `last`.
+    pub replays: Vec<Replay>,
+    /// What an import brought; none for others.
+    pub imported: Option<Imported>,
     /// What it did.
     pub counts: Counts,
 }

@@ -1,0 +1,60 @@
+//! A few pages of old events, so that plugins that catch up side by side read each page from disk once.
+//!
+//! Never: a page that is not full (the newest may still grow), more than [`KEPT`] pages.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{event::Event, ident::Seq};
+
+/// Events of a page.
+pub(super) const ROWS: usize = 256;
+/// Bytes of facts of a page; beyond, it is read in pieces and not kept.
+pub(super) const BYTES: usize = 1024 * 1024;
+/// Pages that are kept: about 2 MB.
+const KEPT: usize = 16;
+
+/// Full pages of facts, the last used in front.
+#[derive(Debug, Default)]
+pub(super) struct Pages(Mutex<VecDeque<(u64, Page)>>);
+
+/// Shared events, shared as a whole.
+type Page = Arc<[Arc<Event>]>;
+
+/// The page that the event after a position stands on.
+pub(super) fn number(after: Seq) -> u64 {
+    after.0 / ROWS as u64
+}
+
+/// The position before a page.
+pub(super) fn start(number: u64) -> Seq {
+    Seq(number * ROWS as u64)
+}
+
+impl Pages {
+    pub(super) fn get(&self, number: u64) -> Option<Page> {
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = pages.iter().position(|(kept, _)| *kept == number)?;
+        let page = pages.remove(at)?;
+        pages.push_front(page.clone());
+        Some(page.1)
+    }
+
+    /// Keeps a page if it is full, from its first event to its last.
+    pub(super) fn keep(&self, number: u64, page: &[Arc<Event>]) {
+        let ends = (page.first(), page.last());
+        let (Some(first), Some(last)) = ends else {
+            return;
+        };
+        let is_full = page.len() == ROWS
+            && first.seq == start(number).next()
+            && last.seq == start(number + 1);
+        if is_full {
+            let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            pages.push_front((number, page.into()));
+            pages.truncate(KEPT);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Journaling an answer of the site: events, ingest's state and a mark of time, and whom the state belongs to.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Done, Memo, row, schema::FACTS};
+use crate::{
+    clock::Unix,
+    ident::Seq,
+    journal::{Append, Appended, IngestState, MARK_MS, NewEvent, Outcome, Refused},
+};
+
+/// The key of ingest's state.
+pub(super) const INGEST: &str = "ingest";
+/// The key of the site's address.
+pub(super) const SITE: &str = "site";
+
+pub(super) fn append(db: &Connection, memo: &mut Memo, append: &Append, at: Unix) -> Done {
+    if memo.head != append.expected_head {
+        return Ok(Err(Refused::Head {
+            expected: append.expected_head,
+            found: memo.head,
+        }));
+    }
+    let first = memo.last.next();
+    let fresh = insert(db, memo, &append.events)?;
+    if !fresh.is_empty() {
+        mark(db, memo, first, at)?;
+    }
+    put_about(db, INGEST, &json(&append.ingest))?;
+    memo.remember(&append.ingest);
+    Ok(Ok(Outcome::Appended(Appended { first, fresh })))
+}
+
+fn insert(db: &Connection, memo: &mut Memo, events: &[NewEvent]) -> rusqlite::Result<Vec<u32>> {
+    let sql = insert_sql();
+    let mut statement = db.prepare_cached(sql)?;
+    let mut fresh = Vec::with_capacity(events.len());
+    for (index, event) in (0..).zip(events) {
+        let seq = memo.last.next();
+        statement.raw_bind_parameter(1, seq.0)?;
+        row::bind(&mut statement, 2, &event.facts)?;
+        statement.raw_bind_parameter(24, row::Text(&event.body))?;
+        if statement.raw_execute()? == 1 {
+            memo.last = seq;
+            memo.body_bytes += event.body.len() as u64;
+            fresh.push(index);
+        }
+    }
+    Ok(fresh)
+}
+
+/// A known (timeline, event id) is left as it is.
+fn insert_sql() -> &'static str {
+    static SQL: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    SQL.get_or_init(|| {
+        format!(
+            "INSERT INTO events (seq, {FACTS}, body) VALUES (?1{}) ON CONFLICT (event_id, timeline) DO NOTHING",
+            (2..=24).map(|at| format!(", ?{at}")).collect::<String>()
+        )
+    })
+}
+
+/// Remembers when `first` and what follows were journaled, unless the last mark still says it well enough.
+fn mark(db: &Connection, memo: &mut Memo, first: Seq, at: Unix) -> rusqlite::Result<()> {
+    let is_covered = memo
+        .mark
+        .is_some_and(|mark| (mark.0..mark.0.saturating_add(MARK_MS)).contains(&at.0));
+    if !is_covered {
+        db.prepare_cached("INSERT INTO marks (seq, at) VALUES (?1, ?2)")?
+            .execute(params![first, at.0])?;
+        memo.mark = Some(at);
+    }
+    Ok(())
+}
+
+/// The site is set once; another one is refused until somebody adopts it.
+pub(super) fn site(db: &Connection, url: &str) -> Done {
+    match about(db, SITE)? {
+        None => adopt_site(db, url),
+        Some(found) if *found == *url => Ok(Ok(Outcome::Done)),
+        Some(found) => Ok(Err(Refused::OtherSite {
+            found,
+            asked: url.into(),
+        })),
+    }
+}
+
+pub(super) fn adopt_site(db: &Connection, url: &str) -> Done {
+    put_about(db, SITE, url)?;
+    Ok(Ok(Outcome::Done))
+}
+
+/// Ingest's state as it stands; the default before the first answer.
+pub(super) fn ingest(db: &Connection) -> rusqlite::Result<IngestState> {
+    let Some(text) = about(db, INGEST)? else {
+        return Ok(IngestState::default());
+    };
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+pub(super) fn about(db: &Connection, key: &str) -> rusqlite::Result<Option<Box<str>>> {
+    db.prepare_cached("SELECT value FROM about WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()
+}
+
+fn put_about(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO about VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )?
+    .execute([key, value])?;
+    Ok(())
+}
+
+pub(super) fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("plain structs of numbers and strings always serialise")
+}

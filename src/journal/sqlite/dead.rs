@@ -1,0 +1,105 @@
+//! Dead letters: made with the cursor change that ends their event, redriven or dropped by number.
+//!
+//! A letter keeps its event whole, so that it outlives retention. One whose row was gone before has the event id 0 and can only be dropped.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Done, Memo, cursor, schema::FACTS};
+use crate::{
+    ident::{PluginName, Seq},
+    journal::{NewDead, Origin, Outcome},
+};
+
+/// Makes or replaces the letter of this plugin and event.
+pub(super) fn insert(
+    db: &Connection,
+    plugin: &PluginName,
+    letter: &NewDead,
+) -> rusqlite::Result<()> {
+    let values = params![
+        plugin.as_str(),
+        letter.seq,
+        letter.reason,
+        letter.error,
+        letter.attempts,
+        letter.at.0
+    ];
+    let replaced = db
+        .prepare_cached("UPDATE dead SET reason = ?3, error = ?4, attempts = ?5, at = ?6 WHERE plugin = ?1 AND seq = ?2")?
+        .execute(values)?;
+    if replaced == 1 {
+        return Ok(());
+    }
+    let copy = format!(
+        "INSERT INTO dead (plugin, seq, reason, error, attempts, at, {FACTS}, body)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, {FACTS}, body FROM events WHERE seq = ?2"
+    );
+    if db.prepare_cached(&copy)?.execute(values)? == 0 {
+        db.prepare_cached(
+            "INSERT INTO dead (plugin, seq, reason, error, attempts, at, timeline, event_id, event_type, is_partial)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, '', 1)",
+        )?
+        .execute(values)?;
+    }
+    Ok(())
+}
+
+/// Opens the events of these letters again and removes the letters.
+pub(super) fn redrive(db: &Connection, memo: &mut Memo, ids: &[i64]) -> Done {
+    let mut redriven = Vec::new();
+    for id in ids {
+        let found: Option<(String, u64)> = db
+            .prepare_cached("SELECT plugin, seq FROM dead WHERE id = ?1")?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((plugin, seq)) = found else {
+            continue;
+        };
+        if !restore(db, memo, *id, seq)? {
+            continue;
+        }
+        let plugin = PluginName::new(plugin);
+        cursor::reopen(db, &plugin, Seq(seq), Origin::Redrive)?;
+        db.prepare_cached("DELETE FROM dead WHERE id = ?1")?
+            .execute([id])?;
+        redriven.push((plugin, Seq(seq)));
+    }
+    Ok(Ok(Outcome::Redriven(redriven)))
+}
+
+/// Sees to it that the event's row, and its body if the letter has it, are in the journal; false when nobody has them.
+fn restore(db: &Connection, memo: &mut Memo, id: i64, seq: u64) -> rusqlite::Result<bool> {
+    let bytes: u64 = db
+        .prepare_cached("SELECT coalesce(octet_length(body), 0) FROM dead WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    let row = format!(
+        "INSERT INTO events (seq, {FACTS}, body) SELECT seq, {FACTS}, body FROM dead WHERE id = ?1 AND event_id <> 0
+         ON CONFLICT DO NOTHING"
+    );
+    if db.prepare_cached(&row)?.execute([id])? == 1 {
+        memo.body_bytes += bytes;
+        return Ok(true);
+    }
+    let has_lost_its_body: Option<bool> = db
+        .prepare_cached("SELECT body IS NULL FROM events WHERE seq = ?1")?
+        .query_row([seq], |row| row.get(0))
+        .optional()?;
+    if has_lost_its_body == Some(true) && bytes > 0 {
+        db.prepare_cached(
+            "UPDATE events SET body = (SELECT body FROM dead WHERE id = ?1) WHERE seq = ?2",
+        )?
+        .execute(params![id, seq])?;
+        memo.body_bytes += bytes;
+    }
+    Ok(has_lost_its_body.is_some())
+}
+
+pub(super) fn drop(db: &Connection, ids: &[i64]) -> Done {
+    let mut removed = 0;
+    for id in ids {
+        removed += db
+            .prepare_cached("DELETE FROM dead WHERE id = ?1")?
+            .execute([id])? as u64;
+    }
+    Ok(Ok(Outcome::Removed(removed)))
+}

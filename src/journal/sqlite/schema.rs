@@ -1,0 +1,80 @@
+//! The tables, as SQL.
+//!
+//! Version 1. A body is the last column of its row: what filters need is read without touching the pages that a long body spills to.
+//! People may read it all with `sgeventd state sql`; nobody else writes.
+
+/// Marks the file as ours: `sgev`.
+pub(super) const APPLICATION_ID: i32 = 0x7367_6576;
+
+/// The version of the tables below. A file with a higher one is refused.
+pub(super) const VERSION: i32 = 1;
+
+/// The columns of an event's facts, in the order of `row.rs`.
+pub(super) const FACTS: &str = "timeline, event_id, created_at, event_type, attribute_name, session_uuid, is_partial, \
+    project_type, project_id, project_name, entity_type, entity_id, entity_name, user_type, user_id, user_name, \
+    subject_type, subject_id, subject_name, sudo_type, sudo_id, sudo_name";
+
+/// How many they are.
+pub(super) const FACTS_COUNT: usize = 22;
+
+macro_rules! facts {
+    () => {
+        "timeline INTEGER NOT NULL, event_id INTEGER NOT NULL, created_at INTEGER, event_type TEXT NOT NULL,
+         attribute_name TEXT, session_uuid TEXT, is_partial INTEGER NOT NULL,
+         project_type TEXT, project_id INTEGER, project_name TEXT, entity_type TEXT, entity_id INTEGER, entity_name TEXT,
+         user_type TEXT, user_id INTEGER, user_name TEXT, subject_type TEXT, subject_id INTEGER, subject_name TEXT,
+         sudo_type TEXT, sudo_id INTEGER, sudo_name TEXT, body TEXT"
+    };
+}
+
+/// All tables of a new file.
+pub(super) const TABLES: &str = concat!(
+    "
+CREATE TABLE extent (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    last INTEGER NOT NULL, rows_from INTEGER NOT NULL, bodies_from INTEGER NOT NULL, body_bytes INTEGER NOT NULL
+) STRICT;
+INSERT INTO extent VALUES (1, 0, 1, 1, 0);
+
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (seq INTEGER PRIMARY KEY, ",
+    facts!(),
+    ") STRICT;
+CREATE UNIQUE INDEX events_by_id ON events (event_id, timeline);
+CREATE INDEX events_by_time ON events (created_at);
+
+CREATE TABLE marks (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+
+CREATE TABLE plugins (
+    name TEXT PRIMARY KEY, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, disabled TEXT,
+    position INTEGER NOT NULL, revision INTEGER NOT NULL DEFAULT 0, state_bytes INTEGER NOT NULL DEFAULT 0,
+    delivered INTEGER NOT NULL DEFAULT 0, ok INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0,
+    retried INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0, too_old INTEGER NOT NULL DEFAULT 0,
+    imported TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE open (
+    plugin TEXT NOT NULL, seq INTEGER NOT NULL, origin TEXT NOT NULL, attempts INTEGER NOT NULL, crashes INTEGER NOT NULL,
+    deliveries INTEGER NOT NULL, next_at INTEGER, last_error TEXT, progress TEXT, PRIMARY KEY (plugin, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE replays (
+    plugin TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (plugin, first, last)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dead (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, plugin TEXT NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL,
+    attempts INTEGER NOT NULL, at INTEGER NOT NULL, ",
+    facts!(),
+    ", UNIQUE (plugin, seq)) STRICT;
+
+CREATE TABLE state (
+    plugin TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (plugin, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE children (
+    pid INTEGER NOT NULL, start_time INTEGER NOT NULL, boot_id TEXT NOT NULL, plugin TEXT NOT NULL, PRIMARY KEY (pid, start_time)
+) STRICT, WITHOUT ROWID;
+"
+);
