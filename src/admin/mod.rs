@@ -1,1 +1,11 @@
-//! The admin API: what the CLI asks a running daemon.
+//! The admin API: what the CLI asks a running daemon, JSON-RPC over a unix socket.
+//!
+//! [`api`] names the methods once for both sides; [`server`] and [`client`] carry them.
+
+pub mod api;
+pub mod client;
+pub mod server;
+pub mod status;
+
+pub use api::{AdminClient, AdminServer};
+pub use status::Status;

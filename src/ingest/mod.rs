@@ -8,10 +8,13 @@ pub mod machine;
 mod narrow;
 mod pace;
 pub mod question;
+pub mod report;
+
 #[cfg(test)]
 mod tests;
 
 pub use machine::Machine;
+pub use report::SiteReport;
 pub use question::{
     Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom,
 };

@@ -1,1 +1,242 @@
 //! Both directions of one plugin's pipe. Knows no Shotgun.
+//!
+//! [`Peer`] owns a read half, a write half and what waits to be written. The reader never waits for the writer: two full pipes
+//! would stand still for ever. Never: a decision about what a message means.
+
+mod limit;
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use sgeventd_protocol::{Codec, Item, Side};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub use limit::RateLimit;
+
+/// A plugin that lets so many bytes lie unread while it goes on calling counts as hung.
+pub const UNREAD_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The same in messages.
+pub const UNREAD_MESSAGES_MAX: usize = 1000;
+/// Messages of one turn: others want the thread too.
+const TURN_MAX: usize = 100;
+/// One read.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Sees every line that passes.
+pub trait Tap: Send {
+    /// A line that the plugin is sent, without the newline.
+    fn sent(&mut self, line: &[u8]);
+    /// A message that the plugin wrote.
+    fn received(&mut self, item: &Item);
+}
+
+/// How a turn ended.
+#[derive(Debug)]
+pub enum Turn {
+    /// Messages were read; there may be more.
+    Messages,
+    /// The plugin closed its output.
+    Eof,
+    /// Reading failed; nothing more comes.
+    Broken(io::Error),
+}
+
+/// One plugin's two pipes.
+pub struct Peer<R, W> {
+    reader: Option<R>,
+    writer: Option<W>,
+    codec: Codec,
+    chunk: Vec<u8>,
+    out: Vec<u8>,
+    /// Start of what is not written.
+    out_start: usize,
+    /// Bytes left of each message that waits, the first one partly written.
+    waiting: VecDeque<usize>,
+    tap: Option<Box<dyn Tap>>,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
+    /// A peer over two pipes; `line_max`: the longest line that is read.
+    pub fn new(reader: R, writer: W, line_max: usize, tap: Option<Box<dyn Tap>>) -> Self {
+        Self {
+            reader: Some(reader),
+            writer: Some(writer),
+            codec: Codec::new(Side::Daemon, line_max),
+            chunk: vec![0; READ_BYTES],
+            out: Vec::new(),
+            out_start: 0,
+            waiting: VecDeque::new(),
+            tap,
+        }
+    }
+
+    /// Queues one line that `write` appends; it goes out with the next turn.
+    pub fn queue(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.writer.is_none() {
+            return;
+        }
+        if self.out_start == self.out.len() {
+            self.out.clear();
+            self.out_start = 0;
+        }
+        let start = self.out.len();
+        write(&mut self.out);
+        if let Some(tap) = &mut self.tap {
+            tap.sent(self.out[start..].trim_ascii_end());
+        }
+        self.waiting.push_back(self.out.len() - start);
+    }
+
+    /// True when the plugin reads too little of what it is sent.
+    #[must_use]
+    pub fn is_clogged(&self) -> bool {
+        self.out.len() - self.out_start > UNREAD_BYTES_MAX || self.waiting.len() > UNREAD_MESSAGES_MAX
+    }
+
+    /// True when nothing waits to be written.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Closes the plugin's input; what was not written is dropped.
+    pub fn close_input(&mut self) {
+        self.writer = None;
+        self.out = Vec::new();
+        self.out_start = 0;
+        self.waiting.clear();
+    }
+
+    /// Writes what can be written and reads what is there: at most 100 messages, appended to `items`.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn turn(&mut self, items: &mut Vec<Item>) -> Turn {
+        poll_fn(|cx| self.poll_turn(cx, items)).await
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>, items: &mut Vec<Item>) -> Poll<Turn> {
+        self.poll_write(cx);
+        loop {
+            if self.take_items(items) {
+                return Poll::Ready(Turn::Messages);
+            }
+            let Some(reader) = &mut self.reader else { return Poll::Pending };
+            let mut chunk = ReadBuf::new(&mut self.chunk);
+            let read = ready!(Pin::new(reader).poll_read(cx, &mut chunk));
+            let filled = chunk.filled().len();
+            if let Err(error) = read {
+                self.reader = None;
+                return Poll::Ready(Turn::Broken(error));
+            }
+            if filled == 0 {
+                self.reader = None;
+                let rest = self.codec.finish().into_iter().flatten();
+                items.extend(rest);
+                return Poll::Ready(Turn::Eof);
+            }
+            self.codec.push(&self.chunk[..filled]);
+        }
+    }
+
+    fn take_items(&mut self, items: &mut Vec<Item>) -> bool {
+        let before = items.len();
+        while items.len() - before < TURN_MAX
+            && let Some(found) = self.codec.next_item()
+        {
+            items.extend(found);
+        }
+        if let Some(tap) = &mut self.tap {
+            items[before..].iter().for_each(|item| tap.received(item));
+        }
+        items.len() > before
+    }
+
+    /// Writes until the pipe is full. A closed pipe is no error here: the exit tells.
+    fn poll_write(&mut self, cx: &mut Context<'_>) {
+        while self.out_start < self.out.len() {
+            let Some(writer) = &mut self.writer else { return };
+            match Pin::new(writer).poll_write(cx, &self.out[self.out_start..]) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(written)) if written > 0 => self.wrote(written),
+                Poll::Ready(_) => return self.close_input(),
+            }
+        }
+    }
+
+    fn wrote(&mut self, mut written: usize) {
+        self.out_start += written;
+        while let Some(first) = self.waiting.front_mut() {
+            if *first > written {
+                *first -= written;
+                return;
+            }
+            written -= *first;
+            self.waiting.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn two_full_pipes_do_not_stand_still() {
+        let (ours, theirs) = duplex(1024);
+        let (reader, writer) = tokio::io::split(ours);
+        let mut peer = Peer::new(reader, writer, 1 << 20, None);
+        for _ in 0..200 {
+            peer.queue(|out| out.extend_from_slice(&[b"x".repeat(100), b"\n".to_vec()].concat()));
+        }
+        assert!(!peer.is_flushed());
+        let (mut their_reader, mut their_writer) = tokio::io::split(theirs);
+        // The plugin writes all it has before it reads a byte.
+        let plugin = tokio::spawn(async move {
+            for _ in 0..200 {
+                their_writer.write_all(b"{\"id\":1,\"method\":\"sg.find\"}\n").await.expect("a pipe");
+            }
+            let mut all = vec![0; 200 * 101];
+            their_reader.read_exact(&mut all).await.expect("all of it");
+        });
+        let mut items = Vec::new();
+        while items.len() < 200 || !peer.is_flushed() {
+            tokio::select! {
+                _ = peer.turn(&mut items) => {}
+                () = tokio::task::yield_now(), if items.len() >= 200 => {}
+            }
+        }
+        plugin.await.expect("the plugin read all");
+    }
+
+    #[tokio::test]
+    async fn last_words_are_read_at_the_end() {
+        let (ours, mut theirs) = duplex(1024);
+        let (reader, writer) = tokio::io::split(ours);
+        let mut peer = Peer::new(reader, writer, 1 << 20, None);
+        theirs.write_all(b"{\"id\":5,\"result\":1}\n{\"id\":6,\"result\":1}").await.expect("a pipe");
+        drop(theirs);
+        let mut items = Vec::new();
+        while !matches!(peer.turn(&mut items).await, Turn::Eof) {}
+        assert_eq!(items.len(), 2);
+    }
+
+    #[test]
+    fn what_lies_unread_counts_as_clogged() {
+        let (ours, _theirs) = duplex(16);
+        let (reader, writer) = tokio::io::split(ours);
+        let mut peer = Peer::new(reader, writer, 1 << 20, None);
+        for _ in 0..=UNREAD_MESSAGES_MAX {
+            assert!(!peer.is_clogged());
+            peer.queue(|out| out.push(b'\n'));
+        }
+        assert!(peer.is_clogged());
+    }
+}

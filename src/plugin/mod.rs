@@ -1,1 +1,3 @@
 //! What a plugin is: discovery, manifest, life, file watch.
+
+pub mod report;

@@ -1,0 +1,37 @@
+//! Printing: data to stdout, talk to stderr; a closed pipe is quiet, colours only where a person looks.
+
+use std::io::Write as _;
+
+/// Prints a line of data; false when nobody reads any more.
+pub fn data(line: &str) -> bool {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+}
+
+/// Prints a line of talk.
+pub fn talk(line: &str) {
+    // Nobody is left to be told that stderr is closed.
+    let _closed = writeln!(anstream::stderr().lock(), "{line}");
+}
+
+/// Colours by meaning; never the only carrier of it.
+pub mod paint {
+    use anstyle::{AnsiColor, Style};
+
+    /// Good.
+    pub const OK: Style = AnsiColor::Green.on_default();
+    /// Needs a look.
+    pub const WARN: Style = AnsiColor::Yellow.on_default();
+    /// Needs a person.
+    pub const BAD: Style = AnsiColor::Red.on_default().bold();
+    /// Of lesser weight.
+    pub const DIM: Style = Style::new().dimmed();
+    /// Headings.
+    pub const BOLD: Style = Style::new().bold();
+
+    /// The text in a style.
+    #[must_use]
+    pub fn text(style: Style, text: &str) -> String {
+        format!("{style}{text}{style:#}")
+    }
+}

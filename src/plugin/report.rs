@@ -1,0 +1,62 @@
+//! What one plugin tells of itself: a snapshot that `status` shows.
+//!
+//! Never: more than one page of text; a secret (texts are redacted where they are made).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Unix,
+    ident::{EventId, Generation, PluginName},
+    journal::Counts,
+};
+
+/// A plugin as `status` shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PluginReport {
+    /// Its name.
+    pub name: PluginName,
+    /// One word: `ok`, `behind`, `retrying`, `restarting`, `starting`, `stopping`, `missing`, `disabled`, `off`.
+    pub state: String,
+    /// Since when it is in that state, Unix milliseconds.
+    pub since: Unix,
+    /// True when a person need not look.
+    pub ok: bool,
+    /// Why it is not ok, as a sentence.
+    pub reason: Option<String>,
+    /// The one command, or act, that ends it.
+    pub remedy: Option<String>,
+    /// What it subscribed to, one text each; empty: it gets nothing.
+    pub subscriptions: Vec<String>,
+    /// The version its manifest names.
+    pub version: Option<String>,
+    /// Its file or command.
+    pub file: String,
+    /// The process, when one runs.
+    pub pid: Option<i32>,
+    /// How many processes it had since the daemon started.
+    pub generation: Generation,
+    /// Restarts since the daemon started that nobody asked for.
+    pub restarts: u32,
+    /// Journal rows after its position.
+    pub behind: u64,
+    /// Age of the oldest event that waits, milliseconds.
+    pub lag_ms: u64,
+    /// Wanted events that are not settled.
+    pub open: usize,
+    /// The last event it was handed.
+    pub last_event: Option<EventId>,
+    /// What it did since it was first seen.
+    pub counts: Counts,
+    /// Dead letters that are kept.
+    pub dead_letters: u64,
+    /// Writes to the site since the daemon started.
+    pub writes: u64,
+    /// Milliseconds from delivery to answer, half of the last ones were faster.
+    pub p50_ms: Option<f64>,
+    /// Milliseconds from delivery to answer, 95 of 100 of the last ones were faster.
+    pub p95_ms: Option<f64>,
+    /// Deliveries a second over the last minute.
+    pub rate: f64,
+    /// The last failure in words.
+    pub last_error: Option<String>,
+}

@@ -1,0 +1,79 @@
+//! A running child: its pipes and its end.
+//!
+//! The end is seen by waiting for the process, never by the end of its output.
+
+use std::{io, os::unix::process::ExitStatusExt as _};
+
+use nix::sys::signal::Signal;
+use tokio::{io::unix::AsyncFd, net::unix::pipe};
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit {code}"),
+            Self::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => write!(f, "killed by {}", signal.as_str()),
+                Err(_) => write!(f, "killed by signal {number}"),
+            },
+        }
+    }
+}
+
+/// A child process.
+#[derive(Debug)]
+pub struct Child {
+    /// Its process id, which is its session and group too.
+    pub pid: i32,
+    /// When it started, clock ticks since boot.
+    pub start_time: u64,
+    /// Its input, and its output with the protocol, until they are taken.
+    pub pipes: Option<(pipe::Receiver, pipe::Sender)>,
+    /// What it prints, until it is taken.
+    pub log: Vec<pipe::Receiver>,
+    process: std::process::Child,
+    ended: AsyncFd<std::os::fd::OwnedFd>,
+}
+
+impl Child {
+    pub(super) fn new(
+        process: std::process::Child,
+        start_time: u64,
+        input: pipe::Sender,
+        output: pipe::Receiver,
+        log: Vec<pipe::Receiver>,
+    ) -> io::Result<Self> {
+        let pid = i32::try_from(process.id()).unwrap_or(i32::MAX);
+        let none = || io::Error::from(io::ErrorKind::InvalidInput);
+        let raw = rustix::process::Pid::from_raw(pid).ok_or_else(none)?;
+        let ended = rustix::process::pidfd_open(raw, rustix::process::PidfdFlags::NONBLOCK)?;
+        let pipes = Some((output, input));
+        Ok(Self { pid, start_time, pipes, log, process, ended: AsyncFd::new(ended)? })
+    }
+
+    /// Waits for its end; may be asked again.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait(&mut self) -> Exit {
+        loop {
+            if let Ok(Some(status)) = self.process.try_wait() {
+                let signal = status.signal().unwrap_or_default();
+                return status.code().map_or(Exit::Signal(signal), Exit::Code);
+            }
+            match self.ended.readable().await {
+                Ok(mut ready) if matches!(self.process.try_wait(), Ok(None)) => ready.clear_ready(),
+                Ok(_) => {}
+                Err(_) => return Exit::Signal(0),
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a plugin started and left behind: its group, and what left the group (setsid, double fork).
+//!
+//! The daemon is a subreaper: what loses its parent becomes our child and is reaped by its own number, never by "any child".
+
+use std::time::Duration;
+
+use nix::{
+    sys::{
+        prctl,
+        signal::{Signal, kill, killpg},
+        wait::{WaitPidFlag, waitpid},
+    },
+    unistd::Pid,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The variable by which a process is known as a plugin's, wherever it went.
+pub const RUN_MARK: &str = "SGEVENTD_RUN";
+
+/// Makes orphans of plugins our children.
+pub fn become_subreaper() {
+    // It cannot fail on a kernel that we run on.
+    let _done = prctl::set_child_subreaper(true);
+}
+
+/// Signals a plugin's whole group; one that is gone is fine.
+pub fn signal_group(pid: i32, sig: Signal) {
+    let group = Pid::from_raw(pid);
+    let _gone = killpg(group, sig);
+    if sig == Signal::SIGTERM {
+        // A stopped process takes no signal but these.
+        let _gone = killpg(group, Signal::SIGCONT);
+    }
+}
+
+/// Kills a plugin's whole group.
+pub fn kill_group(pid: i32) {
+    signal_group(pid, Signal::SIGKILL);
+}
+
+/// Kills what left the group of a plugin: same session, or the same mark in its environment. Returns how many.
+pub fn end_escaped(pid: i32, mark: &str) -> usize {
+    let wanted = format!("{RUN_MARK}={mark}");
+    let mut ended = 0;
+    for other in processes() {
+        if other == pid || !(session(other) == Some(pid) || has_mark(other, &wanted)) {
+            continue;
+        }
+        if kill(Pid::from_raw(other), Signal::SIGKILL).is_ok() {
+            ended += 1;
+        }
+    }
+    ended
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn stat_field(pid: i32, field: usize) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(field)?.parse().ok()
+}
+
+fn session(pid: i32) -> Option<i32> {
+    stat_field(pid, 3)
+}
+
+fn has_mark(pid: i32, wanted: &str) -> bool {
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environ.split(|byte| *byte == 0).any(|pair| pair == wanted.as_bytes())
+}
+
+/// Reaps adopted orphans; `is_ours` names children that somebody waits for.
+pub fn spawn_reaper(is_ours: impl Fn(i32) -> bool + Send + 'static) -> std::io::Result<tokio::task::JoinHandle<()>> {
+    let mut children = signal(SignalKind::child())?;
+    Ok(tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = children.recv() => {}
+                // Signals of the same kind merge: look now and then all the same.
+                () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            }
+            reap(&is_ours);
+        }
+    }))
+}
+
+fn reap(is_ours: &impl Fn(i32) -> bool) {
+    let me = i32::try_from(std::process::id()).unwrap_or(0);
+    for pid in processes().filter(|pid| stat_field(*pid, 1) == Some(me) && !is_ours(*pid)) {
+        let _still_there = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+    }
+}

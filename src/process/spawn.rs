@@ -1,0 +1,217 @@
+//! Starts processes from one thread that lives as long as the daemon.
+//!
+//! A dead file server hangs the shim, never the spawn thread: the exec happens in the shim, and its error comes back on a pipe.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+
+use nix::{
+    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
+    unistd::pipe2,
+};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::unix::pipe,
+    sync::{mpsc, oneshot},
+};
+
+use super::{child::Child, recorded::start_time};
+
+/// Starts that may wait for the thread: one per plugin, and more plugins than this start in turns anyway.
+const ROOM: usize = 64;
+
+/// What a plugin's processes may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of address space.
+    pub memory: u64,
+    /// Open files.
+    pub open_files: u64,
+    /// Processes of its user; not applied to root, whose count is the machine's.
+    pub processes: u64,
+    /// Added to the nice value.
+    pub nice: i32,
+}
+
+/// A process to start.
+#[derive(Debug, Clone)]
+pub struct SpawnSpec {
+    /// The executable.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Where it starts.
+    pub cwd: PathBuf,
+    /// Its whole environment.
+    pub env: Vec<(OsString, OsString)>,
+    /// Its file mode mask.
+    pub umask: u32,
+    /// What it may use.
+    pub limits: Limits,
+    /// The protocol is on descriptors 3 and 4; 0 is `/dev/null`, 1 and 2 are log.
+    pub fd34: bool,
+}
+
+/// Why a process could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The shim could not be started.
+    #[error("cannot start a process")]
+    Shim(#[source] io::Error),
+    /// The plugin's own program could not be executed.
+    #[error("cannot execute {path}")]
+    Exec {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The working directory cannot be entered.
+    #[error("cannot enter the working directory {path}")]
+    Cwd {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The spawn thread has ended: the daemon stops.
+    #[error("the daemon stops")]
+    Stopping,
+}
+
+struct Order {
+    spec: SpawnSpec,
+    answer: oneshot::Sender<io::Result<Raw>>,
+}
+
+/// What the thread hands back: blocking things that the caller's runtime takes over.
+struct Raw {
+    child: std::process::Child,
+    input: OwnedFd,
+    output: OwnedFd,
+    log: Vec<OwnedFd>,
+    verdict: OwnedFd,
+}
+
+/// The handle of the spawn thread. Clones share it.
+#[derive(Clone)]
+pub struct Spawner {
+    orders: mpsc::Sender<Order>,
+}
+
+impl Spawner {
+    /// Starts the thread; `helper` is our own binary, started as the shim.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(helper: PathBuf) -> io::Result<Self> {
+        let (orders, mut inbox) = mpsc::channel::<Order>(ROOM);
+        thread::Builder::new().name("spawn".into()).spawn(move || {
+            while let Some(order) = inbox.blocking_recv() {
+                // An unanswered start ends with its pipes: the caller has gone.
+                let _gone = order.answer.send(start(&helper, &order.spec));
+            }
+            // Parked, not ended: the kernel ends our children with the thread that made them.
+            loop {
+                thread::park();
+            }
+        })?;
+        Ok(Self { orders })
+    }
+
+    /// Starts a process and waits until its program runs.
+    ///
+    /// # Errors
+    /// When the shim or the program cannot be executed.
+    ///
+    /// # Cancel safety
+    /// Dropped, the process sees its pipes closed and dies with the daemon at the latest.
+    pub async fn spawn(&self, spec: SpawnSpec) -> Result<Child, SpawnError> {
+        let (program, cwd) = (spec.program.clone(), spec.cwd.clone());
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(Order { spec, answer }).await.map_err(|_| SpawnError::Stopping)?;
+        let raw = answered.await.map_err(|_| SpawnError::Stopping)?.map_err(SpawnError::Shim)?;
+        let mut verdict = pipe::Receiver::from_owned_fd(raw.verdict).map_err(SpawnError::Shim)?;
+        let mut words = Vec::new();
+        verdict.read_to_end(&mut words).await.map_err(SpawnError::Shim)?;
+        if let Some(error) = read_verdict(&words, &program, &cwd) {
+            let mut child = raw.child;
+            tokio::task::spawn_blocking(move || child.wait());
+            return Err(error);
+        }
+        let pid = i32::try_from(raw.child.id()).unwrap_or(i32::MAX);
+        let log = raw.log.into_iter().map(pipe::Receiver::from_owned_fd).collect::<io::Result<_>>();
+        Child::new(
+            raw.child,
+            start_time(pid).unwrap_or(0),
+            pipe::Sender::from_owned_fd(raw.input).map_err(SpawnError::Shim)?,
+            pipe::Receiver::from_owned_fd(raw.output).map_err(SpawnError::Shim)?,
+            log.map_err(SpawnError::Shim)?,
+        )
+        .map_err(SpawnError::Shim)
+    }
+}
+
+/// The shim's last word: `c` or `x` for the step and the error number; nothing when the program runs.
+fn read_verdict(words: &[u8], program: &Path, cwd: &Path) -> Option<SpawnError> {
+    let (step, number) = words.split_first()?;
+    let number = std::str::from_utf8(number).ok()?.parse().unwrap_or(0);
+    let source = io::Error::from_raw_os_error(number);
+    Some(match step {
+        b'c' => SpawnError::Cwd { path: cwd.to_owned(), source },
+        _ => SpawnError::Exec { path: program.to_owned(), source },
+    })
+}
+
+fn start(helper: &Path, spec: &SpawnSpec) -> io::Result<Raw> {
+    let (verdict, verdict_end) = pipe2(OFlag::O_CLOEXEC)?;
+    let extra = if spec.fd34 { Some((pipe2(OFlag::O_CLOEXEC)?, pipe2(OFlag::O_CLOEXEC)?)) } else { None };
+    // Only this thread starts processes, so nobody else can inherit what is open across the next lines.
+    keep_open(&verdict_end)?;
+    let mut command = Command::new(helper);
+    command.arg("__shim").arg(format!("verdict={}", verdict_end.as_raw_fd()));
+    command.arg(format!("parent={}", std::process::id()));
+    if let Some(((input_end, _), (_, output_end))) = &extra {
+        keep_open(input_end)?;
+        keep_open(output_end)?;
+        command.arg(format!("fd34={},{}", input_end.as_raw_fd(), output_end.as_raw_fd()));
+    }
+    let Limits { memory, open_files, processes, nice } = spec.limits;
+    for (key, value) in [("memory", memory), ("open_files", open_files), ("processes", processes)] {
+        command.arg(format!("{key}={value}"));
+    }
+    command.arg(format!("nice={nice}")).arg(format!("umask={}", spec.umask)).arg("--");
+    command.arg(&spec.cwd).arg(&spec.program).args(&spec.args);
+    command.env_clear().envs(spec.env.iter().map(|(name, value)| (name, value)));
+    command.stdin(if spec.fd34 { Stdio::null() } else { Stdio::piped() });
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    drop(verdict_end);
+    let none = || io::Error::other("a pipe is missing");
+    let out: OwnedFd = child.stdout.take().ok_or_else(none)?.into();
+    let err: OwnedFd = child.stderr.take().ok_or_else(none)?.into();
+    Ok(match extra {
+        Some(((_, input), (output, _))) => Raw { child, input, output, log: vec![out, err], verdict },
+        None => {
+            let input = child.stdin.take().ok_or_else(none)?.into();
+            Raw { child, input, output: out, log: vec![err], verdict }
+        }
+    })
+}
+
+fn keep_open(fd: &OwnedFd) -> io::Result<()> {
+    fcntl(fd.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
+    Ok(())
+}
+
+/// Writes the shim's last word.
+pub(super) fn write_verdict(mut to: impl io::Write, step: char, error: &io::Error) {
+    // Nobody is left to be told when the daemon is gone.
+    let _gone = write!(to, "{step}{}", error.raw_os_error().unwrap_or(0));
+    let _gone = io::stderr().flush();
+}
