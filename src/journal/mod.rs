@@ -28,6 +28,7 @@ mod lock;
 mod model;
 mod pages;
 mod readers;
+pub mod retention;
 mod sqlite;
 mod tail;
 #[cfg(test)]

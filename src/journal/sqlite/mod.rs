@@ -238,3 +238,6 @@ impl Engine for Sqlite {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
