@@ -19,11 +19,15 @@
 //!
 //! Never: the site, a plugin's process, a decision about gaps or retries. It keeps what it is told.
 
+#[cfg(test)]
+mod bench;
 mod change;
 #[cfg(test)]
 mod conformance;
 mod engine;
 mod handle;
+#[cfg(test)]
+mod handle_tests;
 mod lock;
 mod model;
 mod pages;
