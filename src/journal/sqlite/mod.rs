@@ -17,6 +17,7 @@ mod prune;
 mod read;
 mod row;
 mod schema;
+mod upkeep;
 
 use std::{
     path::{Path, PathBuf},

@@ -349,3 +349,40 @@ fn a_dead_letter_outlives_its_row_and_can_be_redriven() {
     assert_eq!(record.cursor.open[0].seq, Seq(7));
     assert!(reader.dead_counts().unwrap().is_empty());
 }
+
+#[test]
+fn the_file_can_be_checked_copied_and_compacted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = killed(dir.path());
+    let copy = dir.path().join("copy.db");
+    let mut engine = Sqlite::open(&path).unwrap();
+    assert_eq!(Sqlite::check(&path).unwrap(), [""; 0]);
+    Sqlite::snapshot(&path, &copy).unwrap();
+    assert_eq!(last(&Sqlite::open(&copy).unwrap()), Seq(60));
+    let mode = fs::metadata(&copy).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(
+        Sqlite::snapshot(&path, &copy).is_err(),
+        "a copy is never written over"
+    );
+
+    let op = Op::DropBodies {
+        up_to: Seq(60),
+        at_most: 60,
+    };
+    engine.commit(&[op]).unwrap();
+    engine.housekeep(true).unwrap();
+    let before = fs::metadata(&path).unwrap().len();
+    engine.compact().unwrap();
+    assert!(fs::metadata(&path).unwrap().len() < before);
+
+    let engine = Sqlite::open(&path).unwrap();
+    engine
+        .db
+        .execute("DELETE FROM events WHERE seq = 9", [])
+        .unwrap();
+    assert_eq!(
+        Sqlite::check(&path).unwrap(),
+        ["1 of 60 events are missing"]
+    );
+}
