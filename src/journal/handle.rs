@@ -68,7 +68,7 @@ struct Shared {
     backend: Backend,
     room: Arc<Semaphore>,
     tail: Arc<Tail>,
-    pages: Pages,
+    pages: Arc<Pages>,
     head: watch::Receiver<Seq>,
     health: watch::Receiver<Health>,
     dir: Weak<StateDir>,
@@ -100,7 +100,8 @@ impl Journal {
         let dir = dir.map(Arc::new);
         let weak = dir.as_ref().map_or_else(Weak::new, Arc::downgrade);
         let readers = Readers::start(engine.as_ref(), options.readers)?;
-        let (core, tail, head) = core(engine, dir, options.tail)?;
+        let (core, head) = core(engine, dir, options.tail)?;
+        let (tail, pages) = (Arc::clone(&core.tail), Arc::clone(&core.pages));
         let (health, healths) = watch::channel(Health::Working);
         // Every job has a permit; besides them a few beats and one close.
         let (writer, inbox) = sync_channel(ROOM + 16);
@@ -118,7 +119,7 @@ impl Journal {
                 JournalError::Broken(format!("cannot start a thread: {error}").into())
             })?;
         let backend = Backend::Threads { writer, readers };
-        Ok(Self::with(backend, tail, head, healths, weak))
+        Ok(Self::with(backend, (tail, pages), head, healths, weak))
     }
 
     /// Runs without threads: every call is done when it returns. For tests and simulations under tokio's paused clock, which a
@@ -128,19 +129,26 @@ impl Journal {
     /// When the engine has no reader.
     pub fn inline(engine: Box<dyn Engine>) -> Result<Self, JournalError> {
         let reader = Mutex::new(engine.reader()?);
-        let (core, tail, head) = core(engine, None, TailBounds::default())?;
+        let (core, head) = core(engine, None, TailBounds::default())?;
+        let (tail, pages) = (Arc::clone(&core.tail), Arc::clone(&core.pages));
         let (health, healths) = watch::channel(Health::Working);
         let backend = Backend::Inline {
             core: Mutex::new(core),
             reader,
             _health: health,
         };
-        Ok(Self::with(backend, tail, head, healths, Weak::new()))
+        Ok(Self::with(
+            backend,
+            (tail, pages),
+            head,
+            healths,
+            Weak::new(),
+        ))
     }
 
     fn with(
         backend: Backend,
-        tail: Arc<Tail>,
+        (tail, pages): (Arc<Tail>, Arc<Pages>),
         head: watch::Receiver<Seq>,
         health: watch::Receiver<Health>,
         dir: Weak<StateDir>,
@@ -149,7 +157,7 @@ impl Journal {
             backend,
             room: Arc::new(Semaphore::new(ROOM)),
             tail,
-            pages: Pages::default(),
+            pages,
             head,
             health,
             dir,
@@ -435,20 +443,20 @@ fn core(
     engine: Box<dyn Engine>,
     dir: Option<Arc<StateDir>>,
     bounds: TailBounds,
-) -> Result<(Core, Arc<Tail>, watch::Receiver<Seq>), JournalError> {
+) -> Result<(Core, watch::Receiver<Seq>), JournalError> {
     let last = engine.reader()?.extent()?.last;
     if let Some(dir) = &dir {
         dir.note_seq(last);
     }
-    let tail = Arc::new(Tail::new(bounds, last));
     let (head, heads) = watch::channel(last);
     let core = Core {
         engine,
-        tail: Arc::clone(&tail),
+        tail: Arc::new(Tail::new(bounds, last)),
+        pages: Arc::default(),
         head,
         dir,
     };
-    Ok((core, tail, heads))
+    Ok((core, heads))
 }
 
 fn only(answers: Vec<Answer>) -> Result<Outcome, JournalError> {

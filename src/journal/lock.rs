@@ -358,3 +358,94 @@ fn user() -> String {
     let found = nix::unistd::User::from_uid(id).ok().flatten();
     found.map_or_else(|| id.to_string(), |user| user.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_directory_is_made_for_us_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let dir = StateDir::open(&path).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path) & 0o066, 0);
+        assert_eq!(mode(&path.join(LOCK)), 0o600);
+        assert_eq!(dir.previous(), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_path_and_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing/state");
+        let text = |result: Result<StateDir, StateError>| {
+            let text = result.map(drop).unwrap_err().to_string();
+            text.replace(&folder.path().display().to_string(), "/var/lib")
+        };
+        insta::assert_snapshot!(text(StateDir::open(&path)), @"cannot create the state directory /var/lib/missing/state: /var/lib/missing does not exist; create it, or set [state] dir");
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        insta::assert_snapshot!(text(StateDir::open(&file)), @"the state directory /var/lib/file is not a directory; set [state] dir to one");
+        for (kind, expected) in [
+            (
+                io::ErrorKind::PermissionDenied,
+                "user jo cannot write to the state directory /s (permission denied); `chown -R jo /s`, or start as its owner",
+            ),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                "user jo cannot write to the state directory /s (read-only filesystem or storage medium); mount it writable, or set [state] dir",
+            ),
+        ] {
+            let error = StateError::NotWritable {
+                path: "/s".into(),
+                user: "jo".to_owned(),
+                why: kind,
+            };
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_second_daemon_hears_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = StateDir::open(folder.path()).unwrap();
+        let error = StateDir::open(folder.path()).unwrap_err().to_string();
+        let expected = format!("is in use by process {} on ", std::process::id());
+        assert!(error.contains(&expected), "{error}");
+        drop(first);
+        assert!(StateDir::open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn the_lines_stay_readable_whatever_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StateDir::open(folder.path()).unwrap();
+        dir.note_status(["é\"\\\u{1b}[1m\n".repeat(1000), String::new()]);
+        dir.note_seq(Seq(7));
+        let info = LockInfo::read(folder.path()).unwrap();
+        assert_eq!((info.last_seq, info.pid), (Seq(7), std::process::id()));
+        assert!(info.status[0].starts_with("é\"\\[1m"), "{:?}", info.status);
+        dir.note_status(["short".to_owned(), "two".to_owned()]);
+        let info = LockInfo::read(folder.path()).unwrap();
+        assert_eq!(info.status, ["short", "two"]);
+        assert_eq!(dir.missing(Seq(9)), None);
+        drop(dir);
+        let dir = StateDir::open(folder.path()).unwrap();
+        assert_eq!(dir.missing(Seq(7)), None);
+        assert_eq!(dir.missing(Seq(4)), Some(Seq(5)..=Seq(7)));
+    }
+
+    #[test]
+    fn network_file_systems_are_known_by_their_numbers() {
+        for (magic, kind) in [
+            (0x6969, Some("NFS")),
+            (0xFFFF_FFFF_FE53_4D42, Some("SMB2")),
+            (0xEF53, None),
+            (0x0102_1994, None),
+        ] {
+            assert_eq!(shared_kind(magic), kind, "{magic:x}");
+        }
+    }
+}

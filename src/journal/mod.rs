@@ -19,15 +19,21 @@
 //!
 //! Never: the site, a plugin's process, a decision about gaps or retries. It keeps what it is told.
 
+#[cfg(test)]
+mod bench;
 mod change;
 #[cfg(test)]
 mod conformance;
 mod engine;
 mod handle;
+#[cfg(test)]
+mod handle_tests;
 mod lock;
 mod model;
+mod op;
 mod pages;
 mod readers;
+pub mod retention;
 mod sqlite;
 mod tail;
 #[cfg(test)]
@@ -39,6 +45,7 @@ pub use engine::*;
 pub use handle::{Journal, Options, Ticket};
 pub use lock::{DATABASE, LockInfo, StateDir, StateError};
 pub use model::Model;
+pub use op::*;
 pub use sqlite::{OpenError, Sqlite};
 pub use tail::{Tail, TailBounds, TailRead};
 pub use writer::{Health, When};

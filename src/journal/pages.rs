@@ -42,6 +42,12 @@ impl Pages {
         Some(page.1)
     }
 
+    /// Forgets all pages: rows have been deleted.
+    pub(super) fn clear(&self) {
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.clear();
+    }
+
     /// Keeps a page if it is full, from its first event to its last.
     pub(super) fn keep(&self, number: u64, page: &[Arc<Event>]) {
         let ends = (page.first(), page.last());

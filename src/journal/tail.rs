@@ -78,12 +78,16 @@ impl Tail {
             held.bytes += weight(&event);
             held.events.push_back(event);
         }
+        // Freed after the lock: it takes longer than all the rest.
+        let mut gone = Vec::new();
         while held.bytes > self.bounds.bytes || held.events.len() > self.bounds.events {
             let Some(oldest) = held.events.pop_front() else {
                 break;
             };
             held.bytes -= weight(&oldest);
+            gone.push(oldest);
         }
+        drop(held);
     }
 
     /// Reads at most `rows` events after a position.

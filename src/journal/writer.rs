@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Answer, Engine, JournalError, Op, Outcome, lock::StateDir, tail::Tail};
+use super::{Answer, Engine, JournalError, Op, Outcome, lock::StateDir, pages::Pages, tail::Tail};
 use crate::{
     event::{Body, Event},
     ident::Seq,
@@ -75,6 +75,7 @@ pub(super) enum Message {
 pub(super) struct Core {
     pub(super) engine: Box<dyn Engine>,
     pub(super) tail: Arc<Tail>,
+    pub(super) pages: Arc<Pages>,
     pub(super) head: watch::Sender<Seq>,
     pub(super) dir: Option<Arc<StateDir>>,
 }
@@ -85,6 +86,9 @@ impl Core {
         let answers = self.engine.commit(ops)?;
         let mut last = *self.head.borrow();
         for (op, answer) in ops.drain(..).zip(&answers) {
+            if matches!(op, Op::DropRows { .. }) {
+                self.pages.clear();
+            }
             if let (Op::Append { append, .. }, Ok(Outcome::Appended(appended))) = (op, answer) {
                 let mut events: Vec<_> = append.events.into_iter().map(Some).collect();
                 let fresh = appended.fresh.iter().map(|index| *index as usize);

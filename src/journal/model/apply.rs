@@ -140,8 +140,11 @@ impl World {
                 last,
             });
         }
-        if let Some(entry) = change.put.iter().find(|e| e.seq > last || e.seq == Seq(0)) {
-            return Err(Refused::NoEvent(entry.seq));
+        let put = change.put.iter().map(|entry| entry.seq);
+        let dead = change.dead.iter().map(|letter| letter.seq);
+        let mut named = put.chain(dead);
+        if let Some(seq) = named.find(|seq| *seq > last || *seq == Seq(0)) {
+            return Err(Refused::NoEvent(seq));
         }
         plugin.position = change.position;
         plugin.revision += 1;
@@ -233,8 +236,9 @@ impl World {
     fn replay(&mut self, name: &PluginName, replay: &Replay) -> Answer {
         let last = self.last;
         let plugin = self.plugin(name)?;
-        if replay.last > last {
-            return Err(Refused::NoEvent(replay.last));
+        let highest = replay.first.max(replay.last);
+        if highest > last {
+            return Err(Refused::NoEvent(highest));
         }
         let key = (replay.first, replay.last);
         if replay.next <= replay.last {

@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Done, Memo, row, schema::FACTS};
+use super::{
+    Done, Memo, row,
+    schema::{FACTS, FACTS_COUNT},
+};
 use crate::{
     clock::Unix,
     ident::Seq,
@@ -32,15 +35,15 @@ pub(super) fn append(db: &Connection, memo: &mut Memo, append: &Append, at: Unix
 }
 
 fn insert(db: &Connection, memo: &mut Memo, events: &[NewEvent]) -> rusqlite::Result<Vec<u32>> {
-    let sql = insert_sql();
-    let mut statement = db.prepare_cached(sql)?;
+    let mut statement = db.prepare_cached(insert_sql())?;
+    let mut body = db.prepare_cached("INSERT INTO bodies VALUES (?1, ?2)")?;
     let mut fresh = Vec::with_capacity(events.len());
     for (index, event) in (0..).zip(events) {
         let seq = memo.last.next();
         statement.raw_bind_parameter(1, seq.0)?;
         row::bind(&mut statement, 2, &event.facts)?;
-        statement.raw_bind_parameter(24, row::Text(&event.body))?;
         if statement.raw_execute()? == 1 {
+            body.execute(params![seq, row::Text(&event.body)])?;
             memo.last = seq;
             memo.body_bytes += event.body.len() as u64;
             fresh.push(index);
@@ -54,8 +57,8 @@ fn insert_sql() -> &'static str {
     static SQL: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     SQL.get_or_init(|| {
         format!(
-            "INSERT INTO events (seq, {FACTS}, body) VALUES (?1{}) ON CONFLICT (event_id, timeline) DO NOTHING",
-            (2..=24).map(|at| format!(", ?{at}")).collect::<String>()
+            "INSERT INTO events (seq, {FACTS}) VALUES (?1{}) ON CONFLICT (event_id, timeline) DO NOTHING",
+            (2..=FACTS_COUNT + 1).map(|at| format!(", ?{at}")).collect::<String>()
         )
     })
 }

@@ -81,8 +81,9 @@ fn check(
             last,
         });
     }
-    let mut named = change.put.iter().map(|entry| entry.seq);
-    match named.find(|seq| *seq > last || seq.0 == 0) {
+    let put = change.put.iter().map(|entry| entry.seq);
+    let dead = change.dead.iter().map(|letter| letter.seq);
+    match put.chain(dead).find(|seq| *seq > last || seq.0 == 0) {
         Some(seq) => Err(Refused::NoEvent(seq)),
         None => Ok(()),
     }
@@ -163,8 +164,9 @@ pub(super) fn replay(db: &Connection, memo: &Memo, plugin: &PluginName, replay: 
     if !is_known(db, plugin)? {
         return Ok(Err(Refused::UnknownPlugin(plugin.clone())));
     }
-    if replay.last > memo.last {
-        return Ok(Err(Refused::NoEvent(replay.last)));
+    let highest = replay.first.max(replay.last);
+    if highest > memo.last {
+        return Ok(Err(Refused::NoEvent(highest)));
     }
     let key = params![plugin.as_str(), replay.first, replay.last];
     db.prepare_cached("DELETE FROM replays WHERE plugin = ?1 AND first = ?2 AND last = ?3")?

@@ -32,7 +32,7 @@ pub(super) fn insert(
     }
     let copy = format!(
         "INSERT INTO dead (plugin, seq, reason, error, attempts, at, {FACTS}, body)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, {FACTS}, body FROM events WHERE seq = ?2"
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, {FACTS}, body FROM events LEFT JOIN bodies USING (seq) WHERE events.seq = ?2"
     );
     if db.prepare_cached(&copy)?.execute(values)? == 0 {
         db.prepare_cached(
@@ -69,29 +69,25 @@ pub(super) fn redrive(db: &Connection, memo: &mut Memo, ids: &[i64]) -> Done {
 
 /// Sees to it that the event's row, and its body if the letter has it, are in the journal; false when nobody has them.
 fn restore(db: &Connection, memo: &mut Memo, id: i64, seq: u64) -> rusqlite::Result<bool> {
-    let bytes: u64 = db
-        .prepare_cached("SELECT coalesce(octet_length(body), 0) FROM dead WHERE id = ?1")?
-        .query_row([id], |row| row.get(0))?;
     let row = format!(
-        "INSERT INTO events (seq, {FACTS}, body) SELECT seq, {FACTS}, body FROM dead WHERE id = ?1 AND event_id <> 0
+        "INSERT INTO events (seq, {FACTS}) SELECT seq, {FACTS} FROM dead WHERE id = ?1 AND event_id <> 0
          ON CONFLICT DO NOTHING"
     );
-    if db.prepare_cached(&row)?.execute([id])? == 1 {
-        memo.body_bytes += bytes;
-        return Ok(true);
+    db.prepare_cached(&row)?.execute([id])?;
+    let is_there = db
+        .prepare_cached("SELECT 1 FROM events WHERE seq = ?1")?
+        .exists([seq])?;
+    if is_there {
+        let body =
+            "INSERT INTO bodies SELECT seq, body FROM dead WHERE id = ?1 AND body IS NOT NULL
+            ON CONFLICT DO NOTHING RETURNING octet_length(body)";
+        let bytes: Option<u64> = db
+            .prepare_cached(body)?
+            .query_row([id], |row| row.get(0))
+            .optional()?;
+        memo.body_bytes += bytes.unwrap_or(0);
     }
-    let has_lost_its_body: Option<bool> = db
-        .prepare_cached("SELECT body IS NULL FROM events WHERE seq = ?1")?
-        .query_row([seq], |row| row.get(0))
-        .optional()?;
-    if has_lost_its_body == Some(true) && bytes > 0 {
-        db.prepare_cached(
-            "UPDATE events SET body = (SELECT body FROM dead WHERE id = ?1) WHERE seq = ?2",
-        )?
-        .execute(params![id, seq])?;
-        memo.body_bytes += bytes;
-    }
-    Ok(has_lost_its_body.is_some())
+    Ok(is_there)
 }
 
 pub(super) fn drop(db: &Connection, ids: &[i64]) -> Done {

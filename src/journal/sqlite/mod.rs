@@ -17,6 +17,7 @@ mod prune;
 mod read;
 mod row;
 mod schema;
+mod upkeep;
 
 use std::{
     path::{Path, PathBuf},
@@ -238,3 +239,6 @@ impl Engine for Sqlite {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Reads the head of the file itself: even opening it with SQLite could change something.
-fn inspect_header(path: &Path) -> Result<(), OpenError> {
+pub(super) fn inspect_header(path: &Path) -> Result<(), OpenError> {
     let foreign = |found: &str| OpenError::Foreign {
         path: path.to_owned(),
         found: found.to_owned(),
@@ -165,7 +165,7 @@ fn inspect_content(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Compares what the journal says of itself with its rows.
-fn ends_meet(db: &Connection) -> rusqlite::Result<Option<String>> {
+pub(super) fn ends_meet(db: &Connection) -> rusqlite::Result<Option<String>> {
     let memo = Memo::load_all(db)?;
     let last: Option<u64> = db.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
     let last = last.unwrap_or(0);
@@ -251,14 +251,14 @@ fn settle(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "temp_store", "MEMORY")
 }
 
-fn io_error(path: &Path, source: io::Error) -> OpenError {
+pub(super) fn io_error(path: &Path, source: io::Error) -> OpenError {
     OpenError::Io {
         path: path.to_owned(),
         source,
     }
 }
 
-fn sort(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(super) fn sort(path: &Path, error: rusqlite::Error) -> OpenError {
     use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase, Unknown};
     let path = path.to_owned();
     match error.sqlite_error_code() {

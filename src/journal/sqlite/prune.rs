@@ -22,10 +22,10 @@ pub(super) fn bodies(db: &Connection, memo: &mut Memo, up_to: Seq, at_most: u32)
     let range = params![first, last];
     let bytes: u64 = db
         .prepare_cached(
-            "SELECT coalesce(sum(octet_length(body)), 0) FROM events WHERE seq BETWEEN ?1 AND ?2",
+            "SELECT coalesce(sum(octet_length(body)), 0) FROM bodies WHERE seq BETWEEN ?1 AND ?2",
         )?
         .query_row(range, |row| row.get(0))?;
-    db.prepare_cached("UPDATE events SET body = NULL WHERE seq BETWEEN ?1 AND ?2")?
+    db.prepare_cached("DELETE FROM bodies WHERE seq BETWEEN ?1 AND ?2")?
         .execute(range)?;
     memo.bodies_from = Seq(last + 1);
     memo.body_bytes = memo.body_bytes.saturating_sub(bytes);
@@ -63,8 +63,10 @@ pub(super) fn rows(
     }
     let lost = lose(db, last)?;
     let bytes: u64 = db
-        .prepare_cached("SELECT coalesce(sum(octet_length(body)), 0) FROM events WHERE seq <= ?1")?
+        .prepare_cached("SELECT coalesce(sum(octet_length(body)), 0) FROM bodies WHERE seq <= ?1")?
         .query_row([last], |row| row.get(0))?;
+    db.prepare_cached("DELETE FROM bodies WHERE seq <= ?1")?
+        .execute([last])?;
     let rows = db
         .prepare_cached("DELETE FROM events WHERE seq <= ?1")?
         .execute([last])? as u64;

@@ -53,33 +53,46 @@ impl Reader for SqliteReader {
     }
 
     fn bodies(&mut self, seqs: &[Seq]) -> Read<Vec<Body>> {
-        self.at_once(|db| {
-            let mut statement = db.prepare_cached("SELECT body FROM events WHERE seq = ?1")?;
+        let (bodies, memo) = self.at_once(|db| {
+            let mut statement = db.prepare_cached("SELECT body FROM bodies WHERE seq = ?1")?;
             let mut body = |seq: &Seq| {
                 let found = statement.query_row([seq], |row| row::text(row, 0));
                 Ok(body_of(found.optional()?.flatten()))
             };
-            seqs.iter().map(&mut body).collect()
-        })
+            let bodies: rusqlite::Result<Vec<_>> = seqs.iter().map(&mut body).collect();
+            Ok((bodies?, Memo::load(db)?))
+        })?;
+        let kept = memo.bodies_from..=memo.last;
+        let mut pairs = seqs.iter().zip(&bodies);
+        match pairs.find(|(seq, body)| **body == Body::Dropped && kept.contains(seq)) {
+            None => Ok(bodies),
+            Some((seq, _)) => Err(JournalError::Corrupt(
+                format!("the body of event {seq} is missing").into(),
+            )),
+        }
     }
 
     fn events(&mut self, seqs: &[Seq]) -> Read<Vec<Event>> {
-        self.at_once(|db| {
-            let sql = event_sql();
-            let mut statement = db.prepare_cached(sql)?;
+        let mut events = self.at_once(|db| {
+            let mut statement = db.prepare_cached(event_sql())?;
             let mut events = Vec::with_capacity(seqs.len());
             for seq in seqs {
                 let found = statement.query_row([seq], |row| {
                     Ok(Event {
                         seq: *seq,
                         facts: row::facts(row, 0)?,
-                        body: body_of(row::body(row, 0)?),
+                        body: Body::Unread,
                     })
                 });
                 events.extend(found.optional()?);
             }
             Ok(events)
-        })
+        })?;
+        let found: Vec<Seq> = events.iter().map(|event| event.seq).collect();
+        for (event, body) in events.iter_mut().zip(self.bodies(&found)?) {
+            event.body = body;
+        }
+        Ok(events)
     }
 
     fn find(&mut self, id: EventId, timeline: Option<Timeline>) -> Read<Option<Seq>> {
@@ -239,7 +252,7 @@ impl Reader for SqliteReader {
 
 fn event_sql() -> &'static str {
     static SQL: OnceLock<String> = OnceLock::new();
-    SQL.get_or_init(|| format!("SELECT {FACTS}, body FROM events WHERE seq = ?1"))
+    SQL.get_or_init(|| format!("SELECT {FACTS} FROM events WHERE seq = ?1"))
 }
 
 /// Reads on until there are enough rows or bytes; true when it stopped before the end.
