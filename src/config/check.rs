@@ -390,10 +390,7 @@ fn way_back(
 }
 
 fn unusable_folder(key: &str, path: &Path) -> Option<Noted> {
-    let error = match std::fs::read_dir(path) {
-        Ok(_) => return None,
-        Err(error) => error,
-    };
+    let error = std::fs::read_dir(path).err()?;
     let why = match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such folder".to_owned(),
         std::io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),

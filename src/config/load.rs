@@ -68,7 +68,7 @@ pub fn load(path: &Path) -> Loaded {
         Err(finding) => {
             return Loaded {
                 config: Config::default(),
-                findings: vec![finding],
+                findings: vec![*finding],
             };
         }
     };
@@ -108,6 +108,7 @@ pub fn parse(text: &str, path: &Path) -> Loaded {
             text,
         },
         folder_of(&file),
+        !errors.is_empty(),
     );
     let config = Section::root(&reader, &root, read_config).unwrap_or_default();
     let (found, places) = reader.into_parts();
@@ -161,7 +162,7 @@ fn syntax(source: &Source<'_>, error: &toml_edit::TomlError) -> Finding {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Finding> {
+fn read_text(path: &Path) -> Result<String, Box<Finding>> {
     let name = path.display();
     let (message, hint) = match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
@@ -180,7 +181,11 @@ fn read_text(path: &Path) -> Result<String, Finding> {
         },
         Err(error) => unreadable(path, &error),
     };
-    Err(Finding::of_file(Severity::Error, message, Some(hint)))
+    Err(Box::new(Finding::of_file(
+        Severity::Error,
+        message,
+        Some(hint),
+    )))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> (String, String) {
