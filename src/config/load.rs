@@ -11,6 +11,7 @@ use std::{
 use super::{
     check,
     finding::{Excerpt, Finding, Severity},
+    look,
     read::{Reader, Section},
     sections::read_config,
     source::Source,
@@ -77,7 +78,7 @@ pub fn load(path: &Path) -> Loaded {
         file: path.into(),
         text: &text,
     };
-    let seen = check::look(&loaded.config);
+    let seen = look::look(&loaded.config);
     loaded.findings.extend(
         seen.into_iter()
             .map(|noted| noted.into_finding(&loaded.config, &source)),
