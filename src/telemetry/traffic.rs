@@ -31,6 +31,16 @@ pub enum Detail {
     Bodies,
 }
 
+impl From<crate::config::TrafficDetail> for Detail {
+    fn from(detail: crate::config::TrafficDetail) -> Self {
+        match detail {
+            crate::config::TrafficDetail::Off => Self::Off,
+            crate::config::TrafficDetail::Headers => Self::Headers,
+            crate::config::TrafficDetail::Bodies => Self::Bodies,
+        }
+    }
+}
+
 /// Which way a message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
