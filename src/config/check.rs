@@ -1,16 +1,12 @@
-//! Rules that need more than one key, and what this machine says to a config: folders that are missing, keys that cannot be had.
+//! Rules that need more than one key.
 //!
 //! In: a config that was read. Out: notes by the name of a key.
-//! Never: a change of the config, a wait (a folder on a dead file server hangs only the one who asks).
+//! Never: a change of the config, a look at the disk (`look.rs`).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     finding::{Excerpt, Finding, Severity},
-    key::KeySource,
     plugin::{EnvValue, PluginLayer},
     read::{join, nearest},
     source::Source,
@@ -27,7 +23,8 @@ pub(super) struct Noted {
 }
 
 impl Noted {
-    fn error(key: impl Into<String>, message: String) -> Self {
+    /// A mistake.
+    pub(super) fn error(key: impl Into<String>, message: String) -> Self {
         Self {
             severity: Severity::Error,
             key: key.into(),
@@ -36,12 +33,14 @@ impl Noted {
         }
     }
 
-    fn severity(mut self, severity: Severity) -> Self {
+    /// Less than a mistake.
+    pub(super) fn severity(mut self, severity: Severity) -> Self {
         self.severity = severity;
         self
     }
 
-    fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// What to do.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -85,96 +84,8 @@ pub(super) fn rules(config: &Config) -> Vec<Noted> {
     noted
 }
 
-/// What this machine says: folders, key files, certificates.
-pub(super) fn look(config: &Config) -> Vec<Noted> {
-    let mut noted = Vec::new();
-    for (index, entry) in config.plugins.paths.iter().enumerate() {
-        let plain = format!("plugins.paths[{index}]");
-        let inner = format!("{plain}.path");
-        let key = if config.places.contains_key(&inner) {
-            inner
-        } else {
-            plain
-        };
-        noted.extend(unusable_folder(&key, &entry.path));
-    }
-    for (key, source) in config.keys() {
-        if let Err(error) = source.load() {
-            noted.push(Noted::error(key.clone(), format!("`{key}`: {error}")));
-        }
-    }
-    for (key, file) in config.ca_files() {
-        if let Err(error) = std::fs::File::open(file) {
-            noted.push(Noted::error(
-                key,
-                format!("`{key}`: cannot read {}: {}", file.display(), error.kind()),
-            ));
-        }
-    }
-    if config.plugins.user.is_none() {
-        let message = "plugins run as the daemon's own user, so a plugin could read the script key";
-        let hint = "set `plugins.user` to a second user";
-        noted.push(
-            Noted::error("plugins", message.to_owned())
-                .severity(Severity::Warning)
-                .hint(hint),
-        );
-    }
-    noted
-}
-
-impl Config {
-    /// Every key that the file names, with the name of the config key.
-    #[must_use]
-    pub fn keys(&self) -> Vec<(String, &KeySource)> {
-        let mut keys = vec![("site.key".to_owned(), &self.site.key)];
-        let optional = [
-            ("site.proxy_password", self.site.proxy_password.as_ref()),
-            (
-                "poll.nudge.token",
-                self.poll.nudge.as_ref().map(|nudge| &nudge.token),
-            ),
-            (
-                "mail.password",
-                self.mail.as_ref().and_then(|mail| mail.password.as_ref()),
-            ),
-            ("alerts.webhook.url", self.alerts.webhook.as_ref()),
-            ("admin.token", self.admin.token.as_ref()),
-        ];
-        keys.extend(
-            optional
-                .into_iter()
-                .filter_map(|(key, source)| Some((key.to_owned(), source?))),
-        );
-        keys.extend(
-            self.scripts
-                .iter()
-                .map(|(name, script)| (format!("{}.key", join("scripts", name)), &script.key)),
-        );
-        for (prefix, layer) in layers(self) {
-            for (name, value) in layer.env.iter().flatten() {
-                if let EnvValue::Key(source) = value {
-                    keys.push((join(&format!("{prefix}.env"), name), source));
-                }
-            }
-        }
-        keys
-    }
-
-    fn ca_files(&self) -> Vec<(&'static str, &Path)> {
-        let mail = self.mail.as_ref().and_then(|mail| mail.ca_file.as_deref());
-        let all = [
-            ("site.ca_file", self.site.ca_file.as_deref()),
-            ("mail.ca_file", mail),
-        ];
-        all.into_iter()
-            .filter_map(|(key, file)| Some((key, file?)))
-            .collect()
-    }
-}
-
 /// Every layer of plugin keys with the name it stands under.
-fn layers(config: &Config) -> Vec<(String, &PluginLayer)> {
+pub(super) fn layers(config: &Config) -> Vec<(String, &PluginLayer)> {
     let mut layers = vec![("plugins.defaults".to_owned(), &config.plugins.defaults)];
     let paths = config.plugins.paths.iter().enumerate();
     layers.extend(paths.map(|(index, entry)| (format!("plugins.paths[{index}]"), &entry.layer)));
@@ -387,23 +298,4 @@ fn way_back(
         }
     }
     None
-}
-
-fn unusable_folder(key: &str, path: &Path) -> Option<Noted> {
-    let error = match std::fs::read_dir(path) {
-        Ok(_) => return None,
-        Err(error) => error,
-    };
-    let why = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such folder".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
-        std::io::ErrorKind::NotADirectory => "it is not a folder".to_owned(),
-        kind => kind.to_string(),
-    };
-    let message = format!(
-        "`{key}` is {}: {why}; its plugins count as missing until it can be read",
-        path.display()
-    );
-    let noted = Noted::error(key, message).severity(Severity::Unready);
-    Some(noted.hint("is the file server mounted? A running daemon looks again by itself"))
 }

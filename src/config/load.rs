@@ -11,6 +11,7 @@ use std::{
 use super::{
     check,
     finding::{Excerpt, Finding, Severity},
+    look,
     read::{Reader, Section},
     sections::read_config,
     source::Source,
@@ -68,7 +69,7 @@ pub fn load(path: &Path) -> Loaded {
         Err(finding) => {
             return Loaded {
                 config: Config::default(),
-                findings: vec![finding],
+                findings: vec![*finding],
             };
         }
     };
@@ -77,7 +78,7 @@ pub fn load(path: &Path) -> Loaded {
         file: path.into(),
         text: &text,
     };
-    let seen = check::look(&loaded.config);
+    let seen = look::look(&loaded.config);
     loaded.findings.extend(
         seen.into_iter()
             .map(|noted| noted.into_finding(&loaded.config, &source)),
@@ -108,6 +109,7 @@ pub fn parse(text: &str, path: &Path) -> Loaded {
             text,
         },
         folder_of(&file),
+        !errors.is_empty(),
     );
     let config = Section::root(&reader, &root, read_config).unwrap_or_default();
     let (found, places) = reader.into_parts();
@@ -161,7 +163,7 @@ fn syntax(source: &Source<'_>, error: &toml_edit::TomlError) -> Finding {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Finding> {
+fn read_text(path: &Path) -> Result<String, Box<Finding>> {
     let name = path.display();
     let (message, hint) = match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
@@ -180,7 +182,11 @@ fn read_text(path: &Path) -> Result<String, Finding> {
         },
         Err(error) => unreadable(path, &error),
     };
-    Err(Finding::of_file(Severity::Error, message, Some(hint)))
+    Err(Box::new(Finding::of_file(
+        Severity::Error,
+        message,
+        Some(hint),
+    )))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> (String, String) {

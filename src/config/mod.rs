@@ -9,6 +9,7 @@ mod duration;
 mod finding;
 mod key;
 mod load;
+mod look;
 mod plugin;
 mod read;
 mod sections;

@@ -59,16 +59,18 @@ impl Wrong {
 pub(super) struct Reader<'a> {
     source: Source<'a>,
     folder: PathBuf,
+    is_partial: bool,
     findings: RefCell<Vec<Finding>>,
     places: RefCell<Places>,
 }
 
 impl<'a> Reader<'a> {
-    /// A run over a source; relative paths start at the folder.
-    pub(super) fn new(source: Source<'a>, folder: PathBuf) -> Self {
+    /// A run over a source; relative paths start at the folder. Of a partial text nothing is called missing.
+    pub(super) fn new(source: Source<'a>, folder: PathBuf, is_partial: bool) -> Self {
         Self {
             source,
             folder,
+            is_partial,
             findings: RefCell::default(),
             places: RefCell::default(),
         }
@@ -251,7 +253,7 @@ impl<'r> Section<'r> {
         example: &str,
         instead: T,
     ) -> T {
-        if !self.entries.iter().any(|entry| entry.name == name) {
+        if !self.reader.is_partial && !self.entries.iter().any(|entry| entry.name == name) {
             let key = join(&self.path, name);
             let message = format!("`{key}` is missing; it has no default");
             self.reader.report(
