@@ -336,8 +336,17 @@ impl Session {
         {
             return Ok(capabilities);
         }
-        match (self.site.info().await, kept) {
-            (Ok((capabilities, _)), _) | (Err(_), Some((_, capabilities))) => Ok(capabilities),
+        let health = self.site.health().borrow().clone();
+        let asked = match health {
+            // It would be asked in vain, for the whole of a deadline.
+            Health::Down { reason, .. } => Err(SiteError::Away {
+                waited: Duration::ZERO,
+                last: reason.to_string(),
+            }),
+            Health::Up | Health::AuthFailed { .. } => self.site.info().await.map(|(new, _)| new),
+        };
+        match (asked, kept) {
+            (Ok(capabilities), _) | (Err(_), Some((_, capabilities))) => Ok(capabilities),
             (Err(error), None) => Err(error),
         }
     }

@@ -20,6 +20,7 @@ mod events;
 mod gate;
 mod health;
 mod http;
+mod identity;
 mod info;
 pub mod methods;
 pub mod permissions;

@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::site::methods::{self, Need};
 
+/// Deeper than anybody nests filters; each level is scanned once more.
+const DEPTH: usize = 64;
+
 /// One grant that a call needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needed {
@@ -180,14 +183,22 @@ fn reading(payload: &Payload<'_>, needs: &mut Vec<Needed>) -> Result<(), String>
 }
 
 fn filtering(kind: &str, filter: &RawValue, needs: &mut Vec<Needed>) -> Result<(), String> {
-    let mut open = vec![filter];
-    while let Some(filter) = open.pop() {
+    let mut open = vec![(filter, 0)];
+    while let Some((filter, depth)) = open.pop() {
+        if depth > DEPTH {
+            return Err(format!("filters: nested more than {DEPTH} deep"));
+        }
         let filter: Filter<'_> =
             serde_json::from_str(filter.get()).map_err(|error| format!("filters: {error}"))?;
         if let Some(path) = &filter.path {
             touch(kind, path, needs);
         }
-        open.extend(filter.conditions);
+        open.extend(
+            filter
+                .conditions
+                .into_iter()
+                .map(|inner| (inner, depth + 1)),
+        );
     }
     Ok(())
 }
