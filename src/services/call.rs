@@ -19,7 +19,7 @@ use super::{
 use crate::site::{Kind, methods};
 
 /// The largest result that is handed over.
-const RESULT_BYTES: usize = 64 << 20;
+pub const RESULT_BYTES: usize = 64 << 20;
 
 /// Every request that a plugin may make.
 pub const METHODS: [&str; 16] = [

@@ -1,4 +1,7 @@
 //! Who calls: one plugin with its scripts, its grants and its mode.
+//!
+//! In: config and manifest of one plugin. Out: whether it may use a script, a login, the background.
+//! Never: its process.
 
 use super::{error::RpcError, queue::Queue};
 use crate::{

@@ -1,4 +1,7 @@
 //! What a plugin's call is answered with when it fails: a code of the protocol, words, and data for programs.
+//!
+//! In: what went wrong at the site, in the config, in the params. Out: an error as the protocol has it.
+//! Never: a secret, an error without data.
 
 use serde_json::{
     Value, json,

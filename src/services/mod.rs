@@ -25,9 +25,10 @@ mod sugar;
 mod tests;
 
 pub use broker::{Observer, Withheld};
-pub use call::{METHODS, Services};
+pub use call::{METHODS, RESULT_BYTES, Services};
 pub use caller::{Background, Caller, CallerSetup, Mode};
 pub use error::{Code, RpcError};
 pub use notice::{Level, Notice, NoticeError};
 pub use parent::{CallContext, FIRST_REQUEST_ID, OpenEvent, Phase};
+pub use queue::{AT_WORK, WAITING};
 pub use state::{StateError, StateStore};

@@ -1,6 +1,7 @@
 //! Notifications of a plugin that its owner acts on: `log`, `alert`, `pause`, `unhealthy`.
 //!
 //! In: a method and its params. Out: a typed value without secrets; what cannot be read says why.
+//! Never: a deed. Whoever owns the plugin acts.
 
 use std::{borrow::Cow, time::Duration};
 

@@ -1,6 +1,7 @@
 //! How many calls of one plugin are open: a few under way, some waiting, the next is told to come back.
 //!
 //! In: an arrival. Out: a place, after a wait in order, or *busy*.
+//! Never: a queue without an end.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,9 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::{Code, RpcError};
 
 /// Calls of one plugin under way at once.
-const AT_WORK: usize = 8;
+pub const AT_WORK: usize = 8;
 /// Calls of one plugin that may wait besides: a plugin that leaks calls is told so instead of filling memory.
-const WAITING: usize = 256;
+pub const WAITING: usize = 256;
 /// When a plugin that is told *busy* should try again: by then some of the eight are done.
 const RETRY_AFTER_MS: u64 = 500;
 

@@ -1,6 +1,7 @@
 //! `state.get`, `state.set`, `state.delete`: a plugin's own key-value store, answered when it is on disk.
 //!
 //! In: params. Out: what the store says. The store itself is the journal's, behind a trait.
+//! Never: another plugin's keys, a value rebuilt.
 
 use futures::future::BoxFuture;
 use serde::Deserialize;

@@ -1,7 +1,7 @@
-//! A site and its sessions: one try, or as many as are safe, behind the gate and the site's health.
+//! A site: its connections, its health, what it said of itself, and one try of one call.
 //!
-//! In: a [`Call`]. Out: a [`Reply`] or a typed error. The rules stand in `retry.rs`, `turns.rs` and `health.rs`.
-//! Never: credentials that a caller chose, a panic because of an answer.
+//! In: a [`Call`]. Out: a [`Reply`] or a typed error, noted by the tap.
+//! Never: a second try (that is `session.rs`), a panic because of an answer.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,27 +12,22 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
     address::Address,
-    envelope::{self, Auth},
+    envelope,
     error::SiteError,
-    gate::Gate,
+    gate::{Gate, Turn},
     health::Health,
-    http::{Head, Http},
+    http::Http,
     info::{self, Capabilities},
-    methods,
-    retry::{self, Verdict},
+    session::{Call, Reply, Session},
     setup::{self, SetupError, SiteOptions},
     tap::{CallRecord, CallTap},
 };
-use crate::{
-    clock::Unix,
-    ident::{EventId, PluginName},
-    secret::Secret,
-};
+use crate::{ident::PluginName, secret::Secret};
 
 /// One address and its connections. Copies share them.
 #[derive(Clone)]
@@ -46,67 +41,6 @@ struct Inner {
     max_retry_wait: Duration,
     patience: Duration,
     capabilities: Mutex<Option<(Instant, Capabilities)>>,
-}
-
-/// One script user of a site. Copies are cheap.
-#[derive(Clone)]
-pub struct Session {
-    site: Site,
-    script: Arc<str>,
-    key: Secret,
-}
-
-/// One call to the site.
-#[derive(Debug, Clone, Copy)]
-pub struct Call<'a> {
-    /// `method_name` of the rpc.
-    pub method: &'a str,
-    /// `params[1]`, as it goes out.
-    pub payload: Option<&'a RawValue>,
-    /// Of the event being handled: the site copies it to the events that this call causes.
-    pub session_uuid: Option<&'a str>,
-    /// The login to act as.
-    pub sudo_as_login: Option<&'a str>,
-    /// On whose behalf; none for the daemon itself.
-    pub plugin: Option<&'a PluginName>,
-    /// The event being handled.
-    pub event_id: Option<EventId>,
-}
-
-impl<'a> Call<'a> {
-    /// A call of the daemon itself.
-    #[must_use]
-    pub fn new(method: &'a str, payload: Option<&'a RawValue>) -> Self {
-        Self {
-            method,
-            payload,
-            session_uuid: None,
-            sudo_as_login: None,
-            plugin: None,
-            event_id: None,
-        }
-    }
-}
-
-/// A good answer.
-#[derive(Debug, Clone)]
-pub struct Reply {
-    /// Unwrapped, as the site wrote it: valid JSON.
-    pub result: Bytes,
-    /// The site's clock (`Date` header).
-    pub date: Option<Unix>,
-    /// From connecting to the last byte, of the last try.
-    pub elapsed: Duration,
-    /// Size of the whole body after decompression.
-    pub bytes: usize,
-}
-
-impl Reply {
-    /// The result as raw JSON of its own.
-    #[must_use]
-    pub fn to_raw(&self) -> Box<RawValue> {
-        serde_json::from_slice(&self.result).expect("checked when it was unwrapped")
-    }
 }
 
 impl Site {
@@ -136,11 +70,7 @@ impl Site {
     /// A session of a script user.
     #[must_use]
     pub fn session(&self, script: &str, key: Secret) -> Session {
-        Session {
-            site: self.clone(),
-            script: script.into(),
-            key,
-        }
+        Session::new(self.clone(), script, key)
     }
 
     /// Scheme, host and port.
@@ -179,37 +109,23 @@ impl Site {
         self.kept().map(|(_, capabilities)| capabilities)
     }
 
-    fn kept(&self) -> Option<(Instant, Capabilities)> {
-        let kept = self.0.capabilities.lock();
-        *kept.unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn learn(&self, reply: &Reply) -> Result<Capabilities, SiteError> {
-        let capabilities = info::read(&reply.result)?;
-        let kept = self.0.capabilities.lock();
-        *kept.unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), capabilities));
-        Ok(capabilities)
-    }
-
-    async fn try_once(
+    /// One try, noted by the tap. `info` goes without credentials, whoever asks.
+    pub(super) async fn try_once(
         &self,
         session: Option<&Session>,
         call: &Call<'_>,
         attempt: u32,
     ) -> Result<Reply, SiteError> {
+        let session = session.filter(|_| call.method != "info");
         let auth = session.map(|session| session.auth(call));
         let body = envelope::request(call.method, auth.as_ref(), call.payload);
-        let script = session.map(|session| &*session.script);
+        let script = session.map(Session::script);
         let (sent_bytes, started) = (body.len(), Instant::now());
-        let answer = self.0.http.post(body).await;
+        let (head, answer) = self.0.http.post(body).await;
         let elapsed = started.elapsed();
-        let mut head = Head::default();
-        let mut received_bytes = 0;
-        let result = answer.and_then(|answer| {
-            head = answer.head;
-            received_bytes = answer.body.len();
-            envelope::result(&answer.body, call.method, script.unwrap_or_default())
-        });
+        let received_bytes = answer.as_ref().map_or(0, Bytes::len);
+        let result = answer
+            .and_then(|body| envelope::result(&body, call.method, script.unwrap_or_default()));
         if let Some(tap) = &self.0.tap {
             tap.tried(&CallRecord {
                 method: call.method,
@@ -220,9 +136,7 @@ impl Site {
                 sent_bytes,
                 received_bytes,
                 elapsed,
-                status: result
-                    .as_ref()
-                    .map_or_else(SiteError::status, |_| Some(200)),
+                status: head.status,
                 request_id: head.request_id.as_deref(),
                 error: result.as_ref().err(),
                 payload: call.payload.map(RawValue::get),
@@ -237,126 +151,53 @@ impl Site {
         })
     }
 
-    /// Waits until this script may call; the last reason to wait when the deadline comes first.
-    async fn wait_until_fit(&self, script: &str, until: Instant) -> Result<bool, String> {
+    /// Waits until this script may call, and says whether it had to wait.
+    ///
+    /// # Errors
+    /// The last reason to wait, when the deadline comes first.
+    pub(super) async fn wait_until_fit(
+        &self,
+        script: &str,
+        until: Instant,
+    ) -> Result<bool, String> {
         let mut health = self.health();
-        let mut waited = false;
+        let mut has_waited = false;
         loop {
             let reason = health.borrow_and_update().blocks(script).map(str::to_owned);
             let Some(reason) = reason else {
-                return Ok(waited);
+                return Ok(has_waited);
             };
-            waited = true;
+            has_waited = true;
             match timeout_at(until, health.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => return Err(reason),
             }
         }
     }
-}
 
-impl Session {
-    /// The script user's name.
-    #[must_use]
-    pub fn script(&self) -> &str {
-        &self.script
+    /// Waits for a place among the calls of all plugins.
+    pub(super) async fn turn(&self, plugin: Option<&PluginName>) -> Turn {
+        self.0.gate.take(plugin.cloned()).await
     }
 
-    /// Its site.
-    #[must_use]
-    pub fn site(&self) -> &Site {
-        &self.site
+    pub(super) fn max_retry_wait(&self) -> Duration {
+        self.0.max_retry_wait
     }
 
-    /// One try, at once, past the gate and whatever the site's health: for ingest, which has its own pace.
-    ///
-    /// # Errors
-    /// Whatever went wrong, as it is.
-    pub async fn call_once(&self, call: &Call<'_>) -> Result<Reply, SiteError> {
-        self.site.try_once(Some(self), call, 1).await
+    pub(super) fn patience(&self) -> Duration {
+        self.0.patience
     }
 
-    /// Calls the site for a plugin: in turns, waiting while the site is away, repeated where that is safe.
-    ///
-    /// # Errors
-    /// `Fault` and `Auth` are the site's own answer; `MaybeDone` is a write whose end is not known; `Away` says that the
-    /// site did not come back in time.
-    ///
-    /// # Cancel safety
-    /// Dropping the future gives its turn back; a request under way may still be carried out by the site.
-    pub async fn call(&self, call: &Call<'_>) -> Result<Reply, SiteError> {
-        let kind = methods::kind(call.method);
-        let started = Instant::now();
-        let until = started + self.site.0.patience;
-        let (mut failures, mut attempt, mut last) = (0, 0, None);
-        loop {
-            let away = |last: String| SiteError::Away {
-                waited: started.elapsed(),
-                last,
-            };
-            let fit = self.site.wait_until_fit(&self.script, until).await;
-            if fit.map_err(&away)? {
-                // The site was away and came back: what failed before was its outage.
-                failures = 0;
-            }
-            let taking = self.site.0.gate.take(call.plugin.cloned());
-            let Ok(turn) = timeout_at(until, taking).await else {
-                let last = last.map(|error: SiteError| error.to_string());
-                return Err(away(last.unwrap_or_else(|| "no free place".to_owned())));
-            };
-            attempt += 1;
-            let result = self.site.try_once(Some(self), call, attempt).await;
-            drop(turn);
-            let error = match result {
-                Ok(reply) => return Ok(reply),
-                Err(error) => error,
-            };
-            failures += 1;
-            last = Some(error.clone());
-            let wait_max = self.site.0.max_retry_wait;
-            match retry::judge(error, kind, failures, wait_max, fastrand::f64()) {
-                Verdict::Return(error) => return Err(error),
-                Verdict::Again(pause) if Instant::now() + pause >= until => {
-                    let last = last.map_or_else(String::new, |error| error.to_string());
-                    return Err(away(last));
-                }
-                Verdict::Again(pause) => sleep(pause).await,
-            }
-        }
+    /// What the site said of itself, and when.
+    pub(super) fn kept(&self) -> Option<(Instant, Capabilities)> {
+        let kept = self.0.capabilities.lock();
+        *kept.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the site said of itself in the last minutes; asked when that is older, the older answer when asking fails.
-    ///
-    /// # Errors
-    /// When it was never known and cannot be asked now.
-    pub async fn capabilities(&self) -> Result<Capabilities, SiteError> {
-        let kept = self.site.kept();
-        if let Some((asked, capabilities)) = kept
-            && asked.elapsed() < info::FRESH
-        {
-            return Ok(capabilities);
-        }
-        let health = self.site.health().borrow().clone();
-        let asked = match health {
-            // It would be asked in vain, for the whole of a deadline.
-            Health::Down { reason, .. } => Err(SiteError::Away {
-                waited: Duration::ZERO,
-                last: reason.to_string(),
-            }),
-            Health::Up | Health::AuthFailed { .. } => self.site.info().await.map(|(new, _)| new),
-        };
-        match (asked, kept) {
-            (Ok(capabilities), _) | (Err(_), Some((_, capabilities))) => Ok(capabilities),
-            (Err(error), None) => Err(error),
-        }
-    }
-
-    fn auth<'a>(&'a self, call: &Call<'a>) -> Auth<'a> {
-        Auth {
-            script_name: &self.script,
-            script_key: self.key.expose(),
-            session_uuid: call.session_uuid,
-            sudo_as_login: call.sudo_as_login,
-        }
+    fn learn(&self, reply: &Reply) -> Result<Capabilities, SiteError> {
+        let capabilities = info::read(&reply.result)?;
+        let kept = self.0.capabilities.lock();
+        *kept.unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), capabilities));
+        Ok(capabilities)
     }
 }

@@ -194,4 +194,14 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_whatever_makes_it_panic(body in ".{0,60}|[{}\\[\\]\":,a-z0-9]{0,60}", wrap in proptest::bool::ANY) {
+            let body = if wrap { format!("{{\"results\":{body}}}") } else { body };
+            if let Ok(result) = result(&Bytes::from(body), "read", "daemon") {
+                proptest::prop_assert!(serde_json::from_slice::<&RawValue>(&result).is_ok());
+            }
+        }
+    }
 }

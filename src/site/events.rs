@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
-    client::{Call, Reply, Session},
     error::SiteError,
+    session::{Call, Reply, Session},
 };
 use crate::{
     clock::Unix,

@@ -1,6 +1,7 @@
 //! The gate before the site: at most so many calls at once, taken in turns by plugin.
 //!
 //! In: a key. Out: a [`Turn`] that is given back when it is dropped. The rules stand in `turns.rs`.
+//! Never: the calls of ingest, which would wait behind plugins.
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,7 @@
 //! Whether the site is there, as the polls of ingest find it.
 //!
 //! In: what ingest says. Out: a `watch` that calls, dispatchers and people look at.
+//! Never: an own opinion; one call that fails says nothing of the site.
 
 use std::sync::Arc;
 

@@ -29,31 +29,29 @@ pub(super) struct Http {
     pub(super) answer_bytes: usize,
 }
 
-/// An answer with a 2xx status.
-pub(super) struct Answer {
-    pub(super) body: Bytes,
-    pub(super) head: Head,
-}
-
 /// What the headers of an answer tell.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Head {
+    pub(super) status: Option<u16>,
     pub(super) date: Option<Unix>,
     pub(super) request_id: Option<String>,
 }
 
 impl Http {
-    /// Sends one request and reads the whole answer.
-    pub(super) async fn post(&self, body: Vec<u8>) -> Result<Answer, SiteError> {
-        match tokio::time::timeout(self.timeout, self.exchange(body)).await {
+    /// Sends one request and reads the whole answer: what its headers tell, and the body of a 2xx.
+    pub(super) async fn post(&self, body: Vec<u8>) -> (Head, Result<Bytes, SiteError>) {
+        let mut head = Head::default();
+        let exchange = self.exchange(body, &mut head);
+        let answer = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(SiteError::Timeout {
                 after: self.timeout,
             }),
-        }
+        };
+        (head, answer)
     }
 
-    async fn exchange(&self, body: Vec<u8>) -> Result<Answer, SiteError> {
+    async fn exchange(&self, body: Vec<u8>, head: &mut Head) -> Result<Bytes, SiteError> {
         let mut request = self
             .client
             .post(self.address.endpoint().clone())
@@ -64,7 +62,7 @@ impl Http {
         }
         let sent = request.send().await;
         let response = sent.map_err(|error| trouble::of_request(&error, &self.address.host()))?;
-        let head = head_of(response.headers());
+        *head = head_of(&response);
         if !response.status().is_success() {
             return Err(refusal(response, head.date).await);
         }
@@ -74,7 +72,7 @@ impl Http {
             let title = title_of(&String::from_utf8_lossy(&body)).unwrap_or_default();
             return Err(SiteError::Html { title });
         }
-        Ok(Answer { body, head })
+        Ok(body)
     }
 }
 
@@ -166,10 +164,16 @@ fn is_html(headers: &HeaderMap) -> bool {
     })
 }
 
-fn head_of(headers: &HeaderMap) -> Head {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+fn head_of(response: &Response) -> Head {
+    let text = |name: &str| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let request_id = text("x-request-id").or_else(|| text("x-sg-correlation-id"));
     Head {
+        status: Some(response.status().as_u16()),
         date: text(DATE.as_str()).and_then(http_date),
         request_id: request_id.map(str::to_owned),
     }

@@ -1,11 +1,13 @@
 //! Who a script user is on the site: events name users by id, and a plugin may want all but its own.
+//!
+//! In: a session. Out: the id of its `ApiUser`. Never: a login of a person.
 
 use serde::Deserialize;
 use serde_json::{json, value::to_raw_value};
 
 use super::{
-    client::{Call, Session},
     error::SiteError,
+    session::{Call, Session},
 };
 
 impl Session {

@@ -1,4 +1,6 @@
 //! What the site says of itself: version and page size, asked again from time to time.
+//!
+//! In: the answer of `info`. Out: what we need of it. Never: a failure because a member is missing.
 
 use std::time::Duration;
 

@@ -25,6 +25,7 @@ mod info;
 pub mod methods;
 pub mod permissions;
 mod retry;
+mod session;
 mod setup;
 mod tap;
 #[cfg(test)]
@@ -33,11 +34,12 @@ mod trouble;
 mod turns;
 
 pub use address::{Address, AddressError};
-pub use client::{Call, Reply, Session, Site};
+pub use client::Site;
 pub use error::{ConnectKind, SiteError};
 pub use events::{EventPage, EventQuery, Order, Span, Tries};
 pub use health::Health;
 pub use info::Capabilities;
 pub use methods::Kind;
+pub use session::{Call, Reply, Session};
 pub use setup::{SetupError, SiteOptions};
 pub use tap::{CallRecord, CallTap};

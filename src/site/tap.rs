@@ -1,5 +1,6 @@
 //! Who is told of every try at the site, for the traffic log and the metrics.
 //!
+//! In: one try as it ended. Out: a borrowed record for whoever listens.
 //! Never: credentials. A record shows payload and result, never the auth member.
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Filters: the lists that people write, as the `{path, relation, values}` of the wire.
 //!
 //! `_translate_filters` of the official client, by the table in its tests.
+//!
+//! In: a list (or an object, which goes out as it is). Out: the wire's object, or what is wrong with the list.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -1,4 +1,6 @@
 //! `sg.find`, `sg.find_one`, `sg.summarize`: payloads of `read`, and pages put together without being parsed.
+//!
+//! In: params; answers page by page. Out: payloads; all rows as one text. Never: a row taken apart without need.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

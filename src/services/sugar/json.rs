@@ -1,4 +1,6 @@
 //! Raw JSON in the places where the official client builds dictionaries: order kept, values untouched.
+//!
+//! In: raw JSON of params. Out: members, values, payloads. Never: a number or a text rebuilt.
 
 use std::{fmt, marker::PhantomData};
 

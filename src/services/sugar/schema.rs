@@ -1,4 +1,6 @@
 //! `sg.schema_*` and `sg.text_search`: payloads as the official client builds them.
+//!
+//! In: params by keyword. Out: one rpc.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

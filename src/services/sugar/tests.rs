@@ -161,3 +161,58 @@ fn pages_are_put_together_as_text() {
     assert_eq!(single.take(&raw(r#"{"entities":null}"#)), Ok(true));
     assert_eq!(single.finish(&some).get(), "[]");
 }
+
+mod any_params {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::{super::plan, raw};
+    use crate::services::METHODS;
+
+    /// JSON of any shape, with the names that mean something.
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let names = select(vec![
+            "entity_type",
+            "filters",
+            "filter_operator",
+            "fields",
+            "order",
+            "limit",
+            "data",
+            "requests",
+            "type",
+            "id",
+            "request_type",
+            "entity_types",
+            "payload",
+            "method",
+            "image",
+        ]);
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i32>().prop_map(Into::into),
+            select(vec![
+                "all", "is", "in", "id", "create", "update", "&lt;", ""
+            ])
+            .prop_map(Into::into),
+        ];
+        leaf.prop_recursive(4, 40, 5, move |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Into::into),
+                vec((names.clone(), inner), 0..5).prop_map(|members| {
+                    members
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value))
+                        .collect()
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn none_makes_a_plan_panic(method in select(METHODS.to_vec()), params in any_json()) {
+            drop(plan(method, &raw(&params.to_string())));
+        }
+    }
+}

@@ -1,4 +1,6 @@
 //! `sg.create`, `sg.update`, `sg.delete`, `sg.revive`, `sg.batch`: payloads as the official client builds them.
+//!
+//! In: params by keyword. Out: one rpc, or an answer that needs none. Never: an upload.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

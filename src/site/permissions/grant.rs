@@ -1,4 +1,7 @@
 //! Grants: `find`, `create:Note`, `update:Task.sg_status_list`, `rpc:follow`, `*`.
+//!
+//! In: the words of a manifest or a config. Out: whether they cover what a call needs.
+//! Never: a grant that covers what hands out a credential; that is refused before anybody looks here.
 
 use super::needs::Needed;
 use crate::site::methods::{self, Need};
@@ -65,6 +68,22 @@ impl Grants {
         &self.written
     }
 
+    /// What both sides grant, in the words of whichever is narrower.
+    pub(super) fn common(&self, other: &Self) -> Vec<String> {
+        let within = |one: &Self, two: &Self| {
+            let pairs = one.grants.iter().zip(&one.written);
+            let held = pairs.filter(|(grant, _)| two.grants.iter().any(|g| g.contains(grant)));
+            held.map(|(_, text)| text.clone()).collect::<Vec<_>>()
+        };
+        let mut common = within(self, other);
+        for text in within(other, self) {
+            if !common.contains(&text) {
+                common.push(text);
+            }
+        }
+        common
+    }
+
     /// True when a method is allowed whatever its payload says.
     pub(super) fn covers_whole(&self, method: &str) -> bool {
         let Some(method) = methods::find(method) else {
@@ -95,6 +114,26 @@ impl Grants {
 }
 
 impl Grant {
+    /// True when whatever the other allows is allowed by this one.
+    fn contains(&self, other: &Self) -> bool {
+        let is_within =
+            |wide: &Option<Box<str>>, narrow: &Option<Box<str>>| wide.is_none() || wide == narrow;
+        match (self, other) {
+            (Self::Everything, _) | (Self::Known, Self::Known | Self::Verb { .. }) => true,
+            (Self::Known, Self::Rpc(method)) => methods::find(method).is_some(),
+            (Self::Rpc(one), Self::Rpc(two)) => one == two,
+            (
+                Self::Verb { verb, kind, field },
+                Self::Verb {
+                    verb: v,
+                    kind: k,
+                    field: f,
+                },
+            ) => verb == v && is_within(kind, k) && is_within(field, f),
+            _ => false,
+        }
+    }
+
     fn covers(&self, needed: &Needed) -> bool {
         match (self, needed) {
             (Self::Everything, _) | (Self::Known, Needed::FindAny | Needed::Verb { .. }) => true,

@@ -61,6 +61,26 @@ pub enum Refusal {
 }
 
 impl Granted {
+    /// Reads both sides. A silent manifest asks for everything; a silent operator allows every method in the table.
+    ///
+    /// # Errors
+    /// The first grant that cannot be read.
+    pub fn new<S: AsRef<str>>(
+        manifest: Option<&[S]>,
+        operator: Option<&[S]>,
+    ) -> Result<Self, GrantError> {
+        Ok(Self {
+            manifest: manifest.map_or_else(|| Ok(Grants::everything()), Grants::parse)?,
+            operator: operator.map_or_else(|| Grants::parse(&["*"]), Grants::parse)?,
+        })
+    }
+
+    /// What the plugin is told that it may do: what both sides grant.
+    #[must_use]
+    pub fn effective(&self) -> Vec<String> {
+        self.operator.common(&self.manifest)
+    }
+
     /// Everything, for tests and for daemons' own plugins.
     #[must_use]
     pub fn everything() -> Self {
@@ -274,6 +294,31 @@ mod tests {
                 .unwrap()
                 .starts_with("manifest of notes")
         );
+    }
+
+    #[test]
+    fn both_sides_must_allow() {
+        for (manifest, operator, effective) in [
+            (None, None, &["*"][..]),
+            (None, Some(&["*"][..]), &["*"]),
+            (Some(&["find", "rpc:x"][..]), None, &["find"]),
+            (None, Some(&["find", "rpc:x"]), &["find", "rpc:x"]),
+            (
+                Some(&["find:Task", "create"]),
+                Some(&["find:Task.code", "create:Note", "delete"]),
+                &["find:Task.code", "create:Note"],
+            ),
+            (Some(&["find:Task.code"]), Some(&["find:Task.content"]), &[]),
+            (
+                Some(&["update:Task"]),
+                Some(&["update", "rpc:follow"]),
+                &["update:Task"],
+            ),
+        ] {
+            let granted = Granted::new(manifest, operator).unwrap();
+            assert_eq!(granted.effective(), effective, "{manifest:?} {operator:?}");
+        }
+        assert!(Granted::new(Some(&["no"]), None).is_err());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a call needs: its payload taken apart, every type and field that it touches.
 //!
+//! In: a method and its payload. Out: grants. Never: a guess; a payload that cannot be read is refused.
+//!
 //! A dotted path touches each type on its way: `entity.Shot.code` of a Task needs Task.entity and Shot.code. What can be
 //! filtered by can be guessed, so filters, sorts and groupings count like fields that are read.
 

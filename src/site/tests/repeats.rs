@@ -57,17 +57,10 @@ async fn a_write_is_repeated_only_when_nobody_took_it() {
 }
 
 #[tokio::test]
-async fn a_write_that_found_no_listener_waits_for_one() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let session = session(&format!("http://127.0.0.1:{port}"));
-    let call = tokio::spawn(async move { session.call(&Call::new("create", None)).await });
-    let error = call.await.unwrap().unwrap_err();
-    assert!(
-        matches!(error, SiteError::Connect { .. }),
-        "not a MaybeDone: {error:?}"
-    );
+async fn a_write_that_found_no_listener_was_not_sent() {
+    let session = session("http://127.0.0.1:1");
+    let error = session.call(&Call::new("create", None)).await.unwrap_err();
+    assert!(matches!(error, SiteError::Connect { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -86,6 +79,46 @@ async fn a_fault_is_never_repeated() {
         }
     ));
     assert_eq!(server.count(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_key_is_not_tried_again_by_plugins_until_it_worked() {
+    let auth = Move::json(
+        r#"{"exception":true,"message":"Can't authenticate script 'daemon'","error_code":102}"#,
+    );
+    let server = Server::start([auth, Move::results("7")]).await;
+    let session = session(&server.url);
+    let call = Call::new("read", None);
+    for _ in 0..3 {
+        let error = session.clone().call(&call).await.unwrap_err();
+        assert!(matches!(error, SiteError::Auth { .. }), "{error:?}");
+    }
+    assert_eq!(server.count(), 1);
+    session.call_once(&call).await.unwrap();
+    session.call(&call).await.unwrap();
+    assert_eq!(server.count(), 3);
+}
+
+#[tokio::test]
+async fn a_login_that_cannot_be_acted_for_says_nothing_against_the_key() {
+    let sudo = Move::json(
+        r#"{"exception":true,"message":"Cannot 'sudo' - unknown or retired user: 'x'","error_code":102}"#,
+    );
+    let server = Server::start([sudo, Move::results("7")]).await;
+    let session = session(&server.url);
+    let call = Call::new("read", None);
+    let error = session.call(&call).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            SiteError::Fault {
+                code: Some(102),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    session.call(&call).await.unwrap();
 }
 
 #[tokio::test]
