@@ -29,6 +29,8 @@ struct Write<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     fields: Vec<Field<'a>>,
+    #[serde(borrow, default)]
+    return_fields: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +85,16 @@ fn one(verb: &str, write: &Write<'_>, ids: &NegativeIds) -> String {
         let value = field.value.unwrap_or(RawValue::NULL);
         record.push_str(&format!(",{}:{}", text(&field.field_name), value.get()));
     }
+    // What was asked for besides is not known, but its name must be there.
+    let asked = write
+        .return_fields
+        .and_then(|raw| read::<Vec<String>>(raw.get()).ok());
+    for name in asked.unwrap_or_default() {
+        let is_written = write.fields.iter().any(|field| field.field_name == name);
+        if !is_written && !matches!(&*name, "id" | "type") {
+            record.push_str(&format!(",{}:null", text(&name)));
+        }
+    }
     record.push('}');
     record
 }
@@ -106,6 +118,7 @@ mod tests {
     fn each_write_gets_an_answer_of_its_shape() {
         let ids = NegativeIds::default();
         let create = r#"{"request_type":"create","type":"Note","fields":[{"field_name":"subject","value":"Hi"}]}"#;
+        let asked = r#"{"type":"Note","fields":[{"field_name":"code","value":1}],"return_fields":["id","code","sg_x"]}"#;
         let update = r#"{"request_type":"update","type":"Shot","id":7,"fields":[{"field_name":"code","value":null}]}"#;
         let delete = r#"{"request_type":"delete","type":"Shot","id":7}"#;
         let batch = format!("[{create},{update},{delete}]");
@@ -122,6 +135,11 @@ mod tests {
                 "batch",
                 &batch,
                 r#"[{"type":"Note","id":-2,"subject":"Hi"},{"type":"Shot","id":7,"code":null},true]"#,
+            ),
+            (
+                "create",
+                asked,
+                r#"{"type":"Note","id":-3,"code":1,"sg_x":null}"#,
             ),
             (
                 "follow",

@@ -69,7 +69,8 @@ impl Http {
         let says_html = is_html(response.headers());
         let body = read(response, self.answer_bytes).await?;
         if says_html || body.trim_ascii_start().starts_with(b"<") {
-            let title = title_of(&String::from_utf8_lossy(&body)).unwrap_or_default();
+            let beginning = &body[..body.len().min(DETAIL_BYTES)];
+            let title = title_of(&String::from_utf8_lossy(beginning)).unwrap_or_default();
             return Err(SiteError::Html { title });
         }
         Ok(body)

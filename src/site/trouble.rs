@@ -56,7 +56,11 @@ fn connecting(error: &reqwest::Error) -> (ConnectKind, String) {
     }
     let root = root_of(error);
     if causes(error).any(|cause| cause.to_string().contains("tunnel")) || root.contains("proxy") {
-        let reason = format!("the proxy does not let us through: {root}");
+        let hint = match root.contains("authorization") {
+            true => "; it wants a user in [site] proxy and a proxy_password",
+            false => "",
+        };
+        let reason = format!("the proxy does not let us through: {root}{hint}");
         return (ConnectKind::Proxy, reason);
     }
     match causes(error).filter_map(io_kind).last() {

@@ -263,6 +263,24 @@ async fn a_proxy_gets_the_request_with_its_password() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_refuses_is_named() {
+    let mut shown = Vec::new();
+    for status in ["407 Proxy Authentication Required", "403 Forbidden"] {
+        let proxy = Server::start([Move::status(status, "", b"")]).await;
+        let session = session_with(SiteOptions {
+            proxy: Some(proxy.url),
+            ..SiteOptions::new("https://studio.invalid")
+        });
+        let error = session.call_once(&Call::new("create", None)).await;
+        shown.push(error.unwrap_err().to_string());
+    }
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+        cannot connect to studio.invalid: the proxy does not let us through: tunnel error: proxy authorization required; it wants a user in [site] proxy and a proxy_password
+        cannot connect to studio.invalid: the proxy does not let us through: tunnel error: unsuccessful
+        "#);
+}
+
+#[tokio::test]
 async fn a_bad_setup_is_said_before_anything_is_sent() {
     let with = |change: fn(&mut SiteOptions)| {
         let mut options = SiteOptions::new("https://h");
