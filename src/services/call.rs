@@ -1,0 +1,240 @@
+//! One call of a plugin, from method and params to result or error.
+//!
+//! In: the moment (phase, open events), a method, params. Out: raw JSON, or an error with its code.
+//! Never: an answer that is late because another plugin is slow; `site/gate.rs` and `queue.rs` keep them apart.
+
+use std::{borrow::Cow, sync::Arc};
+
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+
+use super::{
+    broker::{Broker, Observer, Origin},
+    caller::Caller,
+    error::{Code, RpcError},
+    parent::{self, CallContext, OpenEvent, Phase},
+    state::{self, StateStore},
+    sugar::{self, Plan, find},
+};
+use crate::site::{Kind, methods};
+
+/// The largest result that is handed over.
+pub const RESULT_BYTES: usize = 64 << 20;
+
+/// Every request that a plugin may make.
+pub const METHODS: [&str; 16] = [
+    "sg.find",
+    "sg.find_one",
+    "sg.create",
+    "sg.update",
+    "sg.delete",
+    "sg.revive",
+    "sg.batch",
+    "sg.summarize",
+    "sg.schema_read",
+    "sg.schema_entity_read",
+    "sg.schema_field_read",
+    "sg.text_search",
+    "sg.rpc",
+    "state.get",
+    "state.set",
+    "state.delete",
+];
+
+/// What plugins may call; copies share everything.
+#[derive(Clone)]
+pub struct Services(Arc<Shared>);
+
+struct Shared {
+    broker: Broker,
+    store: Arc<dyn StateStore>,
+}
+
+#[derive(Deserialize, Default)]
+struct Meta<'a> {
+    #[serde(borrow, default)]
+    parent: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    script: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    sudo_as_login: Option<Cow<'a, str>>,
+}
+
+impl Services {
+    /// The services over a store and somebody who is told of withheld writes.
+    #[must_use]
+    pub fn new(store: Arc<dyn StateStore>, observer: Arc<dyn Observer>) -> Self {
+        let broker = Broker {
+            schema: super::schema::SchemaCache::default(),
+            ids: super::dry::NegativeIds::default(),
+            observer,
+        };
+        Self(Arc::new(Shared { broker, store }))
+    }
+
+    /// The event log shows that the schema changed (`Shotgun_DisplayColumn_*`).
+    pub fn schema_changed(&self) {
+        self.0.broker.schema.clear();
+    }
+
+    /// Answers one request of a plugin.
+    ///
+    /// # Errors
+    /// With the codes of the protocol; `data` is always an object.
+    ///
+    /// # Cancel safety
+    /// Dropping the future withdraws the call. A write that is under way may still happen.
+    pub async fn call(
+        &self,
+        caller: &Caller,
+        context: &CallContext,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Result<Box<RawValue>, RpcError> {
+        if context.phase == Phase::ShuttingDown {
+            let message = "the plugin is being stopped; nothing new is served";
+            return Err(RpcError::new(
+                Code::ShuttingDown,
+                message,
+                &json!({ "method": method }),
+            ));
+        }
+        if !METHODS.contains(&method) {
+            return Err(unknown(method));
+        }
+        let params = keywords(method, params)?;
+        let _place = caller.queue.enter().await?;
+        if method.starts_with("state.") {
+            if context.phase == Phase::Handshake {
+                return Err(not_started(method));
+            }
+            return state::answer(&*self.0.store, caller.plugin(), method, params).await;
+        }
+        let meta = meta(method, params)?;
+        let plan = sugar::plan(method, params).map_err(|what| RpcError::params(method, what))?;
+        let event = parent::resolve(context, meta.parent)?;
+        admit(caller, context.phase, event, &plan, method)?;
+        let sudo_as_login = meta.sudo_as_login.as_deref();
+        if let Some(login) = sudo_as_login {
+            caller.check_sudo(login)?;
+        }
+        let origin = Origin {
+            caller,
+            session: caller.session(meta.script.as_deref())?,
+            event,
+            sudo_as_login,
+        };
+        self.perform(&origin, plan).await
+    }
+
+    async fn perform(&self, origin: &Origin<'_>, plan: Plan) -> Result<Box<RawValue>, RpcError> {
+        match plan {
+            Plan::Answered(result) => Ok(result),
+            Plan::Find(plan) => self.find(origin, &plan).await,
+            Plan::Rpc {
+                method,
+                payload,
+                shape,
+            } => {
+                let broker = &self.0.broker;
+                broker.check(origin, &method, payload.as_deref())?;
+                let result = broker
+                    .carry_out(origin, &method, payload.as_deref())
+                    .await?;
+                Ok(sugar::records::shaped(result, shape))
+            }
+        }
+    }
+
+    /// All rows up to the limit, page by page, as the official client reads them.
+    async fn find(
+        &self,
+        origin: &Origin<'_>,
+        plan: &find::Find,
+    ) -> Result<Box<RawValue>, RpcError> {
+        let broker = &self.0.broker;
+        broker.check(origin, "read", Some(&plan.payload(1, 1, true)))?;
+        let known = origin.session.capabilities().await;
+        let mut pages = find::Pages::new(plan, known.map_or(find::PAGE, |known| known.page_max));
+        loop {
+            let payload = pages.payload(plan);
+            let answer = broker.carry_out(origin, "read", Some(&payload)).await?;
+            let is_done = pages.take(&answer).map_err(|what| odd(&what))?;
+            if pages.bytes() > RESULT_BYTES {
+                return Err(RpcError::too_large(RESULT_BYTES, false));
+            }
+            if is_done {
+                return Ok(pages.finish(plan));
+            }
+        }
+    }
+}
+
+/// Params are by keyword; none is as good as no members.
+fn keywords<'a>(method: &str, params: Option<&'a RawValue>) -> Result<&'a RawValue, RpcError> {
+    match params.unwrap_or(RawValue::NULL).get() {
+        "null" => Ok(serde_json::from_str("{}").expect("an empty object is JSON")),
+        text if text.starts_with('{') => Ok(params.unwrap_or(RawValue::NULL)),
+        _ => Err(RpcError::params(
+            method,
+            "params must be an object: arguments go by keyword",
+        )),
+    }
+}
+
+fn meta<'a>(method: &str, params: &'a RawValue) -> Result<Meta<'a>, RpcError> {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow, default, rename = "_meta")]
+        meta: Option<Meta<'a>>,
+    }
+    let params: Params<'_> = serde_json::from_str(params.get())
+        .map_err(|error| RpcError::params(method, format!("`_meta`: {error}")))?;
+    Ok(params.meta.unwrap_or_default())
+}
+
+/// Whether the moment allows this call: reads before `start`, everything within an event, else in the background.
+fn admit(
+    caller: &Caller,
+    phase: Phase,
+    event: Option<&OpenEvent>,
+    plan: &Plan,
+    method: &str,
+) -> Result<(), RpcError> {
+    let is_read = match plan {
+        Plan::Find(_) => true,
+        Plan::Answered(_) => false,
+        Plan::Rpc { method, .. } => methods::kind(method) == Kind::Read,
+    };
+    match (phase, event) {
+        (Phase::Handshake, _) if !is_read => Err(not_started(method)),
+        (Phase::Handshake | Phase::Starting, _) if is_read => Ok(()),
+        (_, Some(_)) => Ok(()),
+        (_, None) => caller.check_background(),
+    }
+}
+
+fn not_started(method: &str) -> RpcError {
+    let message = format!("{method}: before `start` only reads of the site and `log` are served");
+    RpcError::new(Code::NotStarted, message, &json!({ "method": method }))
+}
+
+fn unknown(method: &str) -> RpcError {
+    let shown: String = method.chars().take(80).collect();
+    let near = METHODS
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a, &shown).total_cmp(&strsim::jaro_winkler(b, &shown)));
+    let near = near.copied().unwrap_or_default();
+    let data = json!({ "method": shown, "allowed": METHODS });
+    RpcError::new(
+        Code::MethodNotFound,
+        format!("there is no method {shown:?}; did you mean {near}?"),
+        &data,
+    )
+}
+
+fn odd(what: &str) -> RpcError {
+    let message = format!("the site's answer to read cannot be used: {what}");
+    let data = json!({ "sent": false, "method": "read" });
+    RpcError::new(Code::SiteUnavailable, message, &data)
+}

@@ -1,0 +1,133 @@
+//! Who calls: one plugin with its scripts, its grants and its mode.
+//!
+//! In: config and manifest of one plugin. Out: whether it may use a script, a login, the background.
+//! Never: its process.
+
+use super::{error::RpcError, queue::Queue};
+use crate::{
+    ident::PluginName,
+    site::{Session, permissions::Granted},
+};
+
+/// What happens with a plugin's writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// They are sent.
+    #[default]
+    Live,
+    /// They are checked and noted, not sent.
+    DryRun,
+    /// As `DryRun`, and kept for the report.
+    Shadow,
+}
+
+/// Whether calls outside of events are allowed: both sides must say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Background {
+    /// The manifest asks for it.
+    pub manifest: bool,
+    /// The operator allows it.
+    pub operator: bool,
+}
+
+/// What a plugin is to the services.
+pub struct CallerSetup {
+    /// Its name.
+    pub plugin: PluginName,
+    /// Sessions of its scripts; the first is the default.
+    pub sessions: Vec<Session>,
+    /// What it may ask of the site.
+    pub granted: Granted,
+    /// Whether it may call outside of events.
+    pub background: Background,
+    /// Logins it may act for.
+    pub sudo: Vec<Box<str>>,
+    /// What happens with its writes.
+    pub mode: Mode,
+    /// Whether writes carry the `session_uuid` of their event.
+    pub uses_session_uuid: bool,
+}
+
+/// One plugin, for as long as its config and manifest stay.
+pub struct Caller {
+    pub(super) setup: CallerSetup,
+    pub(super) queue: Queue,
+}
+
+impl Caller {
+    /// A caller without open calls.
+    #[must_use]
+    pub fn new(setup: CallerSetup) -> Self {
+        Self {
+            setup,
+            queue: Queue::new(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn plugin(&self) -> &PluginName {
+        &self.setup.plugin
+    }
+
+    /// Its calls that are open: under way or waiting.
+    #[must_use]
+    pub fn open_calls(&self) -> usize {
+        self.queue.open()
+    }
+
+    /// The session of the script that a call names, or of the first.
+    pub(super) fn session(&self, named: Option<&str>) -> Result<&Session, RpcError> {
+        let sessions = &self.setup.sessions;
+        let found = match named {
+            Some(name) => sessions.iter().find(|session| session.script() == name),
+            None => sessions.first(),
+        };
+        found.ok_or_else(|| {
+            let mut scripts: Vec<&str> = sessions.iter().map(Session::script).collect();
+            scripts.extend(named);
+            let line = format!("[plugin.{}] scripts = {scripts:?}", self.plugin());
+            let named = named.unwrap_or("any");
+            RpcError::permission(
+                format!("this plugin may not use script {named:?}"),
+                Some(&line),
+            )
+        })
+    }
+
+    /// Whether the plugin may act for this login.
+    pub(super) fn check_sudo(&self, login: &str) -> Result<(), RpcError> {
+        let sudo = &self.setup.sudo;
+        if sudo.iter().any(|allowed| **allowed == *login) {
+            return Ok(());
+        }
+        let mut logins: Vec<&str> = sudo.iter().map(AsRef::as_ref).collect();
+        logins.push(login);
+        let line = format!("[plugin.{}] sudo = {logins:?}", self.plugin());
+        Err(RpcError::permission(
+            format!("this plugin may not act for {login:?}"),
+            Some(&line),
+        ))
+    }
+
+    /// Whether the plugin may call outside of events.
+    pub(super) fn check_background(&self) -> Result<(), RpcError> {
+        let plugin = self.plugin();
+        let line = match self.setup.background {
+            Background {
+                manifest: true,
+                operator: true,
+            } => return Ok(()),
+            Background { manifest: true, .. } => {
+                format!("[plugin.{plugin}] permissions = {{ background = true }}")
+            }
+            Background { .. } => {
+                format!("manifest of {plugin}: \"permissions\": {{\"background\": true}}")
+            }
+        };
+        Err(RpcError::permission(
+            "this call belongs to no open event, and the plugin may not call in the background",
+            Some(&line),
+        ))
+    }
+}

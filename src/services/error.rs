@@ -1,0 +1,134 @@
+//! What a plugin's call is answered with when it fails: a code of the protocol, words, and data for programs.
+//!
+//! In: what went wrong at the site, in the config, in the params. Out: an error as the protocol has it.
+//! Never: a secret, an error without data.
+
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
+
+use crate::{
+    ident::PluginName,
+    secret::redact,
+    site::{SiteError, permissions::Refusal},
+};
+
+/// The error codes of the protocol, section 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Code {
+    /// No such method.
+    MethodNotFound = -32601,
+    /// The params do not fit.
+    InvalidParams = -32602,
+    /// Our own fault.
+    Internal = -32603,
+    /// The plugin withdrew the call.
+    Cancelled = -32800,
+    /// Before `start` only reads of the site are served.
+    NotStarted = -32001,
+    /// The plugin is being stopped.
+    ShuttingDown = -32003,
+    /// The site understood and refused.
+    Fault = -32010,
+    /// Too many calls of this plugin are open.
+    Busy = -32011,
+    /// A line of config is missing.
+    Permission = -32012,
+    /// `_meta.parent` is unknown, or needed.
+    Parent = -32013,
+    /// The result is larger than we hand over.
+    TooLarge = -32014,
+    /// The site is away, or a write may have happened.
+    SiteUnavailable = -32015,
+}
+
+/// An error as it goes to the plugin.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message} ({})", *code as i32)]
+pub struct RpcError {
+    /// What kind.
+    pub code: Code,
+    /// For people, without secrets.
+    pub message: String,
+    /// For programs; always an object.
+    pub data: Box<RawValue>,
+}
+
+impl RpcError {
+    /// Any error.
+    #[must_use]
+    pub fn new(code: Code, message: impl AsRef<str>, data: &Value) -> Self {
+        Self {
+            code,
+            message: redact(message.as_ref()).into_owned(),
+            data: to_raw_value(data).expect("a tree of JSON always encodes"),
+        }
+    }
+
+    /// The params of a method do not fit.
+    #[must_use]
+    pub fn params(method: &str, what: impl AsRef<str>) -> Self {
+        let message = format!("{method}: {}", what.as_ref());
+        Self::new(Code::InvalidParams, message, &json!({ "method": method }))
+    }
+
+    /// The answer to a call that the plugin withdrew.
+    #[must_use]
+    pub fn cancelled(method: &str) -> Self {
+        let data = json!({ "method": method });
+        Self::new(Code::Cancelled, format!("{method} was cancelled"), &data)
+    }
+
+    /// A line is missing in the config, or in the manifest.
+    pub(super) fn permission(message: impl AsRef<str>, needed: Option<&str>) -> Self {
+        let message = match needed {
+            Some(line) => format!("{}; needed: {line}", message.as_ref()),
+            None => message.as_ref().to_owned(),
+        };
+        Self::new(Code::Permission, message, &json!({ "needed": needed }))
+    }
+
+    pub(super) fn refused(refusal: &Refusal, plugin: &PluginName) -> Self {
+        match refusal {
+            Refusal::Payload { method, what } => Self::params(method, what),
+            Refusal::Credential { .. } | Refusal::Missing { .. } => {
+                Self::permission(refusal.to_string(), refusal.line(plugin).as_deref())
+            }
+        }
+    }
+
+    pub(super) fn too_large(limit: usize, is_sent: bool) -> Self {
+        let message = format!(
+            "the result is larger than {} MiB; ask for fewer rows or fields",
+            limit >> 20
+        );
+        let data = json!({ "limit_bytes": limit, "sent": is_sent });
+        Self::new(Code::TooLarge, message, &data)
+    }
+
+    /// What went wrong at the site, as the protocol says it.
+    pub(super) fn site(error: &SiteError, method: &str) -> Self {
+        match error {
+            SiteError::Fault { code, message, .. } => fault(message, *code, method),
+            SiteError::Auth { code, message, .. } => fault(message, Some(*code), method),
+            SiteError::TooLarge { limit } => Self::too_large(*limit, false),
+            SiteError::MaybeDone(inner) => match **inner {
+                SiteError::TooLarge { limit } => Self::too_large(limit, true),
+                _ => unavailable(error, method, true),
+            },
+            _ => unavailable(error, method, false),
+        }
+    }
+}
+
+fn fault(message: &str, code: Option<i64>, method: &str) -> RpcError {
+    let data = json!({ "fault": { "message": redact(message), "code": code }, "method": method });
+    RpcError::new(Code::Fault, message, &data)
+}
+
+fn unavailable(error: &SiteError, method: &str, is_sent: bool) -> RpcError {
+    let data = json!({ "sent": is_sent, "status": error.status(), "method": method });
+    RpcError::new(Code::SiteUnavailable, error.to_string(), &data)
+}

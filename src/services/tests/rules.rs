@@ -1,0 +1,218 @@
+//! Who may call what, and when.
+
+use serde_json::json;
+
+use super::support::{Bench, allowing, within};
+use crate::{
+    secret::Secret,
+    services::{Background, CallContext, Mode, Phase},
+    site::tests::server::{Move, Server},
+};
+
+const FIND: &str = r#"{"entity_type":"Shot","filters":[],"limit":1}"#;
+const UPDATE: &str = r#"{"entity_type":"Task","entity_id":1,"data":{"sg_status_list":"fin"}}"#;
+
+async fn site() -> Server {
+    Server::start([Move::results(
+        r#"{"entities":[{"id":1}],"id":1,"type":"Task"}"#,
+    )])
+    .await
+}
+
+#[tokio::test]
+async fn a_missing_grant_names_the_line_of_config() {
+    let server = site().await;
+    let bench = Bench::new(&server.url, |setup| setup.granted = allowing(&["find"]));
+    bench.call("sg.find", FIND).await.unwrap();
+    let rpc = r#"{"method":"update","payload":{"type":"Task","id":1,"fields":[{"field_name":"sg_status_list","value":1}]}}"#;
+    let needed = r#"[plugin.notes] permissions = { sg = ["find", "update:Task.sg_status_list"] }"#;
+    let before = server.count();
+    for (method, params) in [("sg.update", UPDATE), ("sg.rpc", rpc)] {
+        assert_eq!(
+            bench.refused(method, params).await,
+            (-32012, json!({ "needed": needed }))
+        );
+    }
+    assert_eq!(server.count(), before, "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_credential_is_never_handed_out() {
+    let bench = Bench::new("http://127.0.0.1:1", |_| {});
+    for method in ["get_session_token", "authenticate_human_user"] {
+        let params = json!({ "method": method }).to_string();
+        let refused = bench.refused("sg.rpc", &params).await;
+        assert_eq!(refused, (-32012, json!({ "needed": null })));
+    }
+}
+
+#[tokio::test]
+async fn before_start_only_reads_are_served() {
+    let server = site().await;
+    let bench = Bench::new(&server.url, |setup| {
+        setup.background = Background::default();
+    });
+    let outcome = async |phase, method, params| {
+        let answer = bench
+            .call_in(&CallContext::outside(phase), method, params)
+            .await;
+        answer.map_or_else(|error| error.code as i32, |_| 0)
+    };
+    let set = r#"{"key":"k","value":1}"#;
+    for (phase, method, params, code) in [
+        (Phase::Handshake, "sg.find", FIND, 0),
+        (Phase::Handshake, "sg.schema_read", "{}", 0),
+        (Phase::Handshake, "sg.update", UPDATE, -32001),
+        (Phase::Handshake, "sg.batch", r#"{"requests":[]}"#, -32001),
+        (Phase::Handshake, "state.get", r#"{"key":"k"}"#, -32001),
+        (Phase::Starting, "sg.find", FIND, 0),
+        (Phase::Starting, "state.set", set, 0),
+        (Phase::Starting, "sg.update", UPDATE, -32012),
+        (Phase::Running, "sg.find", FIND, -32012),
+        (Phase::Running, "state.set", set, 0),
+        (Phase::ShuttingDown, "state.set", set, -32003),
+    ] {
+        assert_eq!(
+            outcome(phase, method, params).await,
+            code,
+            "{phase:?} {method}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn background_says_which_side_is_missing() {
+    let bench =
+        |background| Bench::new("http://127.0.0.1:1", |setup| setup.background = background);
+    let outside = CallContext::outside(Phase::Running);
+    for (manifest, operator, needed) in [
+        (
+            true,
+            false,
+            "[plugin.notes] permissions = { background = true }",
+        ),
+        (
+            false,
+            true,
+            "manifest of notes: \"permissions\": {\"background\": true}",
+        ),
+    ] {
+        let bench = bench(Background { manifest, operator });
+        let error = bench.call_in(&outside, "sg.find", FIND).await.unwrap_err();
+        assert!(error.message.ends_with(needed), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_event_gives_its_session_and_the_call_its_script_and_login() {
+    let server = site().await;
+    let bench = Bench::new(&server.url, |setup| {
+        let bot = setup.sessions[0]
+            .site()
+            .session("task-bot", Secret::new("canary-key-of-the-bot"));
+        setup.sessions.push(bot);
+        setup.sudo = vec!["artist".into()];
+    });
+    let named = r#"{"entity_type":"Shot","entity_id":3,"_meta":{"parent":1000002,"script":"task-bot","sudo_as_login":"artist"}}"#;
+    bench.call_in(&within(2), "sg.delete", named).await.unwrap();
+    let answered = r#"{"entity_type":"Shot","entity_id":3,"_meta":{"parent":1000009}}"#;
+    bench
+        .call_in(&within(2), "sg.delete", answered)
+        .await
+        .unwrap();
+    let auth: Vec<_> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.json()["params"][0].clone())
+        .collect();
+    assert_eq!(
+        auth,
+        [
+            json!({"script_name": "task-bot", "script_key": "canary-key-of-the-bot", "session_uuid": "uuid-1", "sudo_as_login": "artist"}),
+            json!({"script_name": "daemon", "script_key": "canary-key-of-the-daemon"}),
+        ]
+    );
+    let ambiguous = bench
+        .call_in(&within(2), "sg.find", FIND)
+        .await
+        .unwrap_err();
+    assert_eq!(ambiguous.code as i32, -32013);
+    let other = FIND.replace('}', r#","_meta":{"script":"x"}}"#);
+    let needed = r#"[plugin.notes] scripts = ["daemon", "task-bot", "x"]"#;
+    assert_eq!(
+        bench.refused("sg.find", &other).await,
+        (-32012, json!({ "needed": needed }))
+    );
+    let other = FIND.replace('}', r#","_meta":{"sudo_as_login":"boss"}}"#);
+    let needed = r#"[plugin.notes] sudo = ["artist", "boss"]"#;
+    assert_eq!(
+        bench.refused("sg.find", &other).await,
+        (-32012, json!({ "needed": needed }))
+    );
+}
+
+#[tokio::test]
+async fn dry_run_reads_and_withholds_writes() {
+    let server = site().await;
+    let bench = Bench::new(&server.url, |setup| {
+        setup.mode = Mode::Shadow;
+        setup.granted = allowing(&["find", "create:Note"]);
+    });
+    bench.call("sg.find", FIND).await.unwrap();
+    let reads = server.count();
+    let note = r#"{"entity_type":"Note","data":{"subject":"Hi"}}"#;
+    let answer = bench.call("sg.create", note).await.unwrap();
+    assert_eq!(answer, r#"{"type":"Note","id":-1,"subject":"Hi"}"#);
+    let (code, _) = bench.refused("sg.update", UPDATE).await;
+    assert_eq!(code, -32012, "permissions hold all the same");
+    assert_eq!(server.count(), reads, "no write was sent");
+    let notes = bench.notes.0.lock().unwrap().clone();
+    assert_eq!(notes, [format!("Shadow create Some(EventId(70)) {answer}")]);
+}
+
+#[tokio::test]
+async fn state_is_kept_per_plugin_and_limited() {
+    let bench = Bench::new("http://127.0.0.1:1", |_| {});
+    let call = async |method, params: &str| bench.call(method, params).await;
+    assert_eq!(
+        call("state.get", r#"{"key":"k"}"#).await.unwrap(),
+        r#"{"value":null}"#
+    );
+    assert_eq!(
+        call("state.set", r#"{"key":"k","value":{"a": 1.50}}"#)
+            .await
+            .unwrap(),
+        "{}"
+    );
+    assert_eq!(
+        call("state.get", r#"{"key":"k"}"#).await.unwrap(),
+        r#"{"value":{"a": 1.50}}"#
+    );
+    assert_eq!(call("state.delete", r#"{"key":"k"}"#).await.unwrap(), "{}");
+    assert_eq!(
+        call("state.get", r#"{"key":"k"}"#).await.unwrap(),
+        r#"{"value":null}"#
+    );
+    let large = format!(r#"{{"key":"k","value":"{}"}}"#, "x".repeat(64 << 10));
+    assert_eq!(
+        bench.refused("state.set", &large).await,
+        (-32014, json!({ "limit_bytes": 65536 }))
+    );
+    let half = |key| format!(r#"{{"key":"{key}","value":"{}"}}"#, "x".repeat(60 << 10));
+    call("state.set", &half("a")).await.unwrap();
+    assert_eq!(bench.refused("state.set", &half("b")).await.0, -32014);
+    assert_eq!(bench.refused("state.get", "{}").await.0, -32602);
+    assert_eq!(bench.refused("state.get", r#"{"key":""}"#).await.0, -32602);
+}
+
+#[tokio::test]
+async fn what_is_no_method_or_no_keywords_is_said() {
+    let bench = Bench::new("http://127.0.0.1:1", |_| {});
+    let error = bench.call("sg.finds", "{}").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no method \"sg.finds\"; did you mean sg.find? (-32601)"
+    );
+    assert_eq!(bench.refused("sg.find", r#"["Shot",[]]"#).await.0, -32602);
+    assert_eq!(bench.refused("sg.find", r#"{"_meta":5}"#).await.0, -32602);
+}

@@ -1,0 +1,227 @@
+//! A script user of a site: calls as often as is safe, behind the gate and the site's health.
+//!
+//! In: a [`Call`]. Out: a [`Reply`] or a typed error. The rules stand in `retry.rs`, `turns.rs` and `health.rs`.
+//! Never: credentials that a caller chose, refused credentials tried more than once a minute by plugins.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    client::Site,
+    envelope::Auth,
+    error::SiteError,
+    health::Health,
+    info::{self, Capabilities},
+    methods,
+    retry::{self, Verdict},
+};
+use crate::{
+    clock::Unix,
+    ident::{EventId, PluginName},
+    secret::Secret,
+};
+
+/// After the site refused a script's key, its calls are refused here for so long: a site locks out who hammers.
+const REFUSED: Duration = Duration::from_secs(60);
+
+/// One script user of a site. Copies are cheap and share what is known of the key.
+#[derive(Clone)]
+pub struct Session {
+    site: Site,
+    script: Arc<str>,
+    key: Secret,
+    refused: Arc<Mutex<Option<(Instant, SiteError)>>>,
+}
+
+/// One call to the site.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// `method_name` of the rpc.
+    pub method: &'a str,
+    /// `params[1]`, as it goes out.
+    pub payload: Option<&'a RawValue>,
+    /// Of the event being handled: the site copies it to the events that this call causes.
+    pub session_uuid: Option<&'a str>,
+    /// The login to act as.
+    pub sudo_as_login: Option<&'a str>,
+    /// On whose behalf; none for the daemon itself.
+    pub plugin: Option<&'a PluginName>,
+    /// The event being handled.
+    pub event_id: Option<EventId>,
+}
+
+impl<'a> Call<'a> {
+    /// A call of the daemon itself.
+    #[must_use]
+    pub fn new(method: &'a str, payload: Option<&'a RawValue>) -> Self {
+        Self {
+            method,
+            payload,
+            session_uuid: None,
+            sudo_as_login: None,
+            plugin: None,
+            event_id: None,
+        }
+    }
+}
+
+/// A good answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Unwrapped, as the site wrote it: valid JSON.
+    pub result: Bytes,
+    /// The site's clock (`Date` header).
+    pub date: Option<Unix>,
+    /// From connecting to the last byte, of the last try.
+    pub elapsed: Duration,
+    /// Size of the whole body after decompression.
+    pub bytes: usize,
+}
+
+impl Reply {
+    /// The result as raw JSON of its own.
+    #[must_use]
+    pub fn to_raw(&self) -> Box<RawValue> {
+        serde_json::from_slice(&self.result).expect("checked when it was unwrapped")
+    }
+}
+
+impl Session {
+    pub(super) fn new(site: Site, script: &str, key: Secret) -> Self {
+        Self {
+            site,
+            script: script.into(),
+            key,
+            refused: Arc::default(),
+        }
+    }
+
+    /// The script user's name.
+    #[must_use]
+    pub fn script(&self) -> &str {
+        &self.script
+    }
+
+    /// Its site.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// One try, at once, past the gate and whatever the site's health: for ingest, which has its own pace.
+    ///
+    /// # Errors
+    /// Whatever went wrong, as it is.
+    pub async fn call_once(&self, call: &Call<'_>) -> Result<Reply, SiteError> {
+        self.attempt(call, 1).await
+    }
+
+    /// Calls the site for a plugin: in turns, waiting while the site is away, repeated where that is safe.
+    ///
+    /// # Errors
+    /// `Fault` and `Auth` are the site's own answer; `MaybeDone` is a write whose end is not known; `Away` says that the
+    /// site did not come back in time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives its turn back; a request under way may still be carried out by the site.
+    pub async fn call(&self, call: &Call<'_>) -> Result<Reply, SiteError> {
+        let kind = methods::kind(call.method);
+        let started = Instant::now();
+        let until = started + self.site.patience();
+        let away = |last: String| SiteError::Away {
+            waited: started.elapsed(),
+            last,
+        };
+        let (mut failures, mut attempt, mut last) = (0, 0, "no free place".to_owned());
+        loop {
+            let has_waited = self.site.wait_until_fit(&self.script, until).await;
+            if has_waited.map_err(&away)? {
+                // The site was away and came back: what failed before was its outage.
+                failures = 0;
+            }
+            if let Some(error) = self.refused() {
+                return Err(error);
+            }
+            let Ok(turn) = timeout_at(until, self.site.turn(call.plugin)).await else {
+                return Err(away(last));
+            };
+            attempt += 1;
+            let result = self.attempt(call, attempt).await;
+            drop(turn);
+            let error = match result {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            failures += 1;
+            last = error.to_string();
+            let wait_max = self.site.max_retry_wait();
+            match retry::judge(error, kind, failures, wait_max, fastrand::f64()) {
+                Verdict::Return(error) => return Err(error),
+                Verdict::Again(pause) if Instant::now() + pause >= until => {
+                    return Err(away(last));
+                }
+                Verdict::Again(pause) => sleep(pause).await,
+            }
+        }
+    }
+
+    /// What the site said of itself in the last minutes; asked when that is older, the older answer when asking fails.
+    ///
+    /// # Errors
+    /// When it was never known and cannot be asked now.
+    pub async fn capabilities(&self) -> Result<Capabilities, SiteError> {
+        let kept = self.site.kept();
+        if let Some((asked, capabilities)) = kept
+            && asked.elapsed() < info::FRESH
+        {
+            return Ok(capabilities);
+        }
+        let health = self.site.health().borrow().clone();
+        let asked = match health {
+            // It would be asked in vain, for the whole of a deadline.
+            Health::Down { reason, .. } => Err(SiteError::Away {
+                waited: Duration::ZERO,
+                last: reason.to_string(),
+            }),
+            Health::Up | Health::AuthFailed { .. } => self.site.info().await.map(|(new, _)| new),
+        };
+        match (asked, kept) {
+            (Ok(capabilities), _) | (Err(_), Some((_, capabilities))) => Ok(capabilities),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    pub(super) fn auth<'a>(&'a self, call: &Call<'a>) -> Auth<'a> {
+        Auth {
+            script_name: &self.script,
+            script_key: self.key.expose(),
+            session_uuid: call.session_uuid,
+            sudo_as_login: call.sudo_as_login,
+        }
+    }
+
+    /// One try, and what it tells of the key.
+    async fn attempt(&self, call: &Call<'_>, attempt: u32) -> Result<Reply, SiteError> {
+        let result = self.site.try_once(Some(self), call, attempt).await;
+        let refused = match &result {
+            Err(error @ SiteError::Auth { .. }) => Some((Instant::now(), error.clone())),
+            // Any other answer of the site but `info` proves that the key is good; trouble proves nothing.
+            Ok(_) | Err(SiteError::Fault { .. }) if call.method != "info" => None,
+            _ => return result,
+        };
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        result
+    }
+
+    fn refused(&self) -> Option<SiteError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let (when, error) = refused.as_ref()?;
+        (when.elapsed() < REFUSED).then(|| error.clone())
+    }
+}
