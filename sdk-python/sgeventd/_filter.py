@@ -39,7 +39,7 @@ def check(where: List[Any]) -> None:
         path, relation, value = clause
         link, _, member = path.partition(".")
         known = path in _PLAIN or (link in _LINKS and member in ("id", "type", "name"))
-        if not (known or path in _LINKS or (link == "meta" and member)):
+        if not (known or path == "user" or (link == "meta" and member)):
             allowed = ", ".join(_PLAIN) + ", {project|entity|user}.{id|type|name}, meta.<key>"
             raise ValueError(f"where: unknown path {path!r}; allowed: {allowed}")
         if relation not in _RELATIONS:

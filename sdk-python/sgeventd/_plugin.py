@@ -5,6 +5,7 @@ Never: work at import. Until `run()` nothing is opened, moved or sent.
 """
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import os
@@ -191,17 +192,15 @@ class Plugin:
     # Running.
 
     def run(self) -> None:
-        """Joins the daemon and works until it ends the plugin. Run by hand it prints help and exits with 64."""
+        """Joins the daemon and works until it ends the plugin; run by hand, prints help and exits with 64."""
         if not os.environ.get("SGEVENTD_PLUGIN"):
             print(_help.text(self, sys.argv[0] or self.name))
             raise SystemExit(_help.EXIT_USAGE)
         self._session = session = Session(_pipe.claim())
         _logging.install(session.notify)
         self.log = logging.getLogger(self.name)
-        try:
+        with contextlib.suppress(Disconnected):  # the daemon has gone; so do we
             Server(self, session, self._workers_max).serve()
-        except Disconnected:
-            pass  # the daemon has gone; so do we
 
     def manifest(self) -> Dict[str, Any]:
         """Returns what the daemon is told at `initialize`."""

@@ -5,13 +5,12 @@ Never: a newline inside a line, half a surrogate pair, NaN: the daemon would hav
 """
 
 import json
-import json.scanner
 from typing import Any, Dict, Optional
 
 from ._dates import outbound
 from ._errors import BadCall
 
-_scan = json.scanner.make_scanner(json.JSONDecoder())
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _OK = b'{"jsonrpc":"2.0","id":%d,"result":{"status":"ok"}}\n'
 
 

@@ -11,7 +11,8 @@ Example:
     >>> sg = FakeShotgun()
     >>> _ = sg.expect("find_one", {"type": "Shot", "id": 860, "code": "sh010"}, entity_type="Shot")
     >>> _ = sg.expect("update", {"type": "Task", "id": 7}, data={"description": "sh010"})
-    >>> outcome = run_handler(plugin, make_event("Shotgun_Task_Change", entity={"type": "Task", "id": 7}), sg=sg)
+    >>> event = make_event("Shotgun_Task_Change", entity={"type": "Task", "id": 7})
+    >>> outcome = run_handler(plugin, event, sg=sg)
     >>> outcome.status, sg.left()
     ('ok', [])
 
