@@ -33,7 +33,6 @@ class Server:
     def __init__(self, plugin: "Plugin", session: Session, workers_max: int) -> None:
         self._plugin = plugin
         self._session = session
-        self._workers_max = workers_max
         self._workers: List[threading.Thread] = []
         self._by_match: Dict[Tuple[str, ...], List[Handler]] = {}
         self._methods: Dict[str, Callable[[Message], Any]] = {
@@ -42,10 +41,12 @@ class Server:
         }
         if workers_max > 1:
             session.spawn = self._spawn
+            session.room = workers_max - 1
+            session.is_pool = True
 
     def serve(self) -> None:
         """Works until the daemon ends it: by `shutdown`, or by closing the pipe."""
-        self._work()
+        self._work(Ticket(is_worker=True))
         self._drain()
         shutdown = self._session.shutdown
         try:
@@ -60,11 +61,11 @@ class Server:
 
     # Work.
 
-    def _work(self) -> None:
-        session, ticket = self._session, Ticket()
+    def _work(self, ticket: Ticket) -> None:
+        session = self._session
         while True:
             try:
-                message = session.todo.popleft()
+                message = session.next(ticket)
             except IndexError:
                 if session.shutdown is not None or session.has_ended:
                     return
@@ -78,19 +79,20 @@ class Server:
     def _has_work(self) -> bool:
         return bool(self._session.todo) or self._session.shutdown is not None
 
-    def _spawn(self) -> bool:
-        if len(self._workers) + 1 >= self._workers_max:
-            return False
+    def _spawn(self, ticket: Ticket) -> bool:
         name = f"sgeventd-worker-{len(self._workers) + 1}"
-        worker = threading.Thread(target=self._work_apart, name=name, daemon=True)
+        worker = threading.Thread(target=self._work_apart, args=(ticket,), name=name, daemon=True)
+        try:
+            worker.start()
+        except RuntimeError:  # the limit of threads: those that are there do it all
+            return False
         self._workers.append(worker)
-        worker.start()
         return True
 
-    def _work_apart(self) -> None:
+    def _work_apart(self, ticket: Ticket) -> None:
         """A worker that is not the main thread: what would end the process there must end it here too."""
         try:
-            self._work()
+            self._work(ticket)
         except Disconnected:
             pass
         except SystemExit as leave:

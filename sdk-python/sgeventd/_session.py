@@ -22,13 +22,14 @@ Message = Dict[str, Any]
 
 
 class Ticket:
-    """One thread that waits: for an answer, or for work."""
+    """One thread that waits: for an answer, or, a worker, for work."""
 
-    __slots__ = ("answer", "is_called", "wake")
+    __slots__ = ("answer", "is_called", "is_worker", "wake")
 
-    def __init__(self) -> None:
+    def __init__(self, is_worker: bool = False) -> None:
         self.answer: Optional[Message] = None
-        self.is_called = False  # woken to take over the reading
+        self.is_worker = is_worker
+        self.is_called = False  # woken, or started, to read or to work
         self.wake = threading.Lock()
         self.wake.acquire()
 
@@ -42,12 +43,16 @@ class Session:
         self.open: Dict[Any, Event] = {}
         self.shutdown: Optional[Message] = None
         self.has_ended = False
-        self.spawn: Optional[Callable[[], bool]] = None  # starts one more worker, if there may be one
+        self.room = 0  # how many more workers may be started
+        self.spawn: Callable[[Ticket], bool] = lambda _: False  # starts one; False when the system refuses
+        self.is_pool = False
         self._here = threading.local()
         self._mutex = threading.Lock()
         self._is_read = False
-        self._is_called = False  # a sleeper was woken to read and has not arrived
-        self._asleep: Dict[Ticket, None] = {}
+        self._is_read_by_worker = False
+        self._is_called = False  # somebody was woken, or started, and has not arrived
+        self._idle: Dict[Ticket, None] = {}  # workers asleep
+        self._callers: Dict[Ticket, None] = {}  # others asleep
         self._pending: Dict[int, Ticket] = {}
         self._last_id = 0
 
@@ -107,27 +112,38 @@ class Session:
         if not self.hand_over():
             self.pipe.flush()  # nobody will read, and flush, while this thread works
 
+    def next(self, ticket: Ticket) -> Message:
+        """Returns what is to be served next, and sees to it that somebody goes on reading.
+
+        Raises:
+            IndexError: there is nothing yet.
+        """
+        message = self.todo.popleft()
+        if self.is_pool:
+            self._arrive(ticket)
+            if not self.hand_over() or self._is_read:  # nobody will flush, or has already
+                self.pipe.flush()
+        return message
+
     def _sleep_or_read(self, ticket: Ticket, is_ready: Callable[[], Any]) -> bool:
+        self._arrive(ticket)
         with self._mutex:
             if is_ready() or self.has_ended:
                 return True
             must_sleep = self._is_read
             if must_sleep:
-                self._asleep[ticket] = None
+                (self._idle if ticket.is_worker else self._callers)[ticket] = None
             else:
                 self._is_read = True
+                self._is_read_by_worker = ticket.is_worker
         if must_sleep:
-            self._sleep(ticket)
+            self.pipe.flush()
+            ticket.wake.acquire()
         else:
+            if self.todo:  # a caller reads, and work lies here
+                self.hand_over()
             self._read()
         return False
-
-    def _sleep(self, ticket: Ticket) -> None:
-        self.pipe.flush()
-        ticket.wake.acquire()
-        with self._mutex:
-            if ticket.is_called:
-                ticket.is_called = self._is_called = False
 
     def _read(self) -> None:
         lines: List[bytes] = []
@@ -144,25 +160,51 @@ class Session:
                 else:
                     self._end()
 
-    def hand_over(self) -> bool:
-        """Sees to it that somebody reads while this thread goes off to work.
-
-        Wakes one sleeper, else starts one more worker. Returns False when there is none to be had.
-        """
-        if self._is_read or self._is_called:
-            return True
-        if self._asleep:
+    def _arrive(self, ticket: Ticket) -> None:
+        if ticket.is_called:
             with self._mutex:
-                if self._asleep and not (self._is_read or self._is_called):
-                    ticket = self._asleep.popitem()[0]
-                    ticket.is_called = self._is_called = True
-                    ticket.wake.release()
+                ticket.is_called = self._is_called = False
+
+    def hand_over(self) -> bool:
+        """Sees to it that somebody reads, and that work which lies here has a worker.
+
+        Wakes one sleeper, else starts one more worker; whoever arrives does the same for the next. Returns
+        False when there is nobody to be had.
+        """
+        if self._is_looked_after():
             return True
-        return self.spawn is not None and self.spawn()
+        if not (self._idle or self._callers or self.room):
+            return False
+        with self._mutex:
+            if self._is_looked_after() or self.has_ended:
+                return True
+            sleeper = self._choose_sleeper()
+            if sleeper is None and not self.room:
+                return False
+            called = sleeper or Ticket(is_worker=True)
+            called.is_called = self._is_called = True
+            if sleeper is not None:
+                sleeper.wake.release()
+                return True
+            self.room -= 1
+        if self.spawn(called):
+            return True
+        self.room = 0
+        self._arrive(called)
+        return False
+
+    def _is_looked_after(self) -> bool:
+        return self._is_called or (self._is_read and (self._is_read_by_worker or not self.todo))
+
+    def _choose_sleeper(self) -> Optional[Ticket]:
+        if self._idle:
+            return self._idle.popitem()[0]
+        may_read = not self._is_read and not (self.todo and self.room)
+        return self._callers.popitem()[0] if self._callers and may_read else None
 
     def has_spare(self) -> bool:
         """Returns whether another thread will read, and so flush, whatever this one does next."""
-        return bool(self._is_read or self._is_called or self._asleep)
+        return bool(self._is_read or self._is_called or self._idle or self._callers)
 
     def poll(self) -> None:
         """Looks, without waiting, whether the daemon said something (a cancellation)."""
@@ -209,8 +251,8 @@ class Session:
         if ticket is None:
             return
         ticket.answer = answer
-        if ticket in self._asleep:
-            del self._asleep[ticket]
+        if ticket in self._callers:
+            del self._callers[ticket]
             ticket.wake.release()
 
     def _cancel(self, message: Message) -> None:
@@ -227,5 +269,6 @@ class Session:
         self._wake_all()
 
     def _wake_all(self) -> None:
-        while self._asleep:
-            self._asleep.popitem()[0].wake.release()
+        for sleepers in (self._idle, self._callers):
+            while sleepers:
+                sleepers.popitem()[0].wake.release()
