@@ -4,13 +4,10 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help test test-rust test-python lint fmt demo bench audit install-test-needs
+.PHONY: help test test-rust test-python lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
-
-demo: ## a studio, a site and three plugins on this machine; Ctrl-C ends it
-	cargo run --release -- demo
 
 test: install-test-needs test-rust test-python ## installs what the tests need and runs them all
 
@@ -28,7 +25,6 @@ test-rust:
 
 test-python:
 	cd sdk-python && $(abspath $(PY)) -m pytest -q
-	SGEVENTD_BIN=$(abspath $(TARGET))/debug/sgeventd $(PY) -m pytest -q tests/python
 
 lint: $(VENV)/.installed ## formatting, clippy, licences, ruff, mypy
 	cargo fmt --all --check
@@ -39,9 +35,6 @@ lint: $(VENV)/.installed ## formatting, clippy, licences, ruff, mypy
 fmt: ## formats everything
 	cargo fmt --all
 	$(VENV)/bin/ruff format sdk-python
-
-bench: ## measures against bare loops; a table, and bench/latest.json in the target directory
-	cargo bench --bench sgeventd
 
 audit: ## known advisories; needs the network
 	tests/cargo-deny check advisories

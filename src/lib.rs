@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod alert;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;

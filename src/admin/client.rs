@@ -1,8 +1,15 @@
 //! Calls the admin API of a running daemon.
 
-use std::{io, path::{Path, PathBuf}, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use jsonrpsee::{client_transport::ws::WsTransportClientBuilder, core::client::{Client, ClientBuilder}};
+use jsonrpsee::{
+    client_transport::ws::WsTransportClientBuilder,
+    core::client::{Client, ClientBuilder},
+};
 use tokio::net::UnixStream;
 
 /// A daemon that does not answer within this hangs.
@@ -15,7 +22,9 @@ pub enum ConnectError {
     #[error("no daemon answers on {0}")]
     NotRunning(PathBuf),
     /// We may not ask.
-    #[error("no permission to use {0}: only root, the daemon's user and the group of [admin] group may")]
+    #[error(
+        "no permission to use {0}: only root, the daemon's user and the group of [admin] group may"
+    )]
     Permission(PathBuf),
     /// It is there and says nothing.
     #[error("the daemon on {0} does not answer within 2 s: it hangs")]
@@ -36,16 +45,28 @@ pub enum ConnectError {
 /// When nobody listens, we may not ask, or the daemon hangs.
 pub async fn connect(socket: &Path) -> Result<Client, ConnectError> {
     let path = || socket.to_owned();
-    let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ConnectError::NotRunning(path()),
-        io::ErrorKind::PermissionDenied => ConnectError::Permission(path()),
-        _ => ConnectError::Other { path: path(), source: error.into() },
-    })?;
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ConnectError::NotRunning(path())
+            }
+            io::ErrorKind::PermissionDenied => ConnectError::Permission(path()),
+            _ => ConnectError::Other {
+                path: path(),
+                source: error.into(),
+            },
+        })?;
     let url = "ws://localhost".parse().expect("a constant that parses");
     let handshake = WsTransportClientBuilder::default().build_with_stream(url, stream);
     let (sender, receiver) = tokio::time::timeout(PATIENCE, handshake)
         .await
         .map_err(|_| ConnectError::Hangs(path()))?
-        .map_err(|error| ConnectError::Other { path: path(), source: error.into() })?;
-    Ok(ClientBuilder::default().request_timeout(PATIENCE).build_with_tokio(sender, receiver))
+        .map_err(|error| ConnectError::Other {
+            path: path(),
+            source: error.into(),
+        })?;
+    Ok(ClientBuilder::default()
+        .request_timeout(PATIENCE)
+        .build_with_tokio(sender, receiver))
 }

@@ -2,7 +2,11 @@
 //!
 //! A peer is judged by its credentials before a byte of it is read. Never: TCP.
 
-use std::{io, os::unix::fs::PermissionsExt as _, path::{Path, PathBuf}};
+use std::{
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use jsonrpsee::server::{Methods, Server, serve_with_graceful_shutdown, stop_channel};
 use nix::unistd::{Gid, Group, Uid, User, chown};
@@ -45,16 +49,26 @@ impl AdminSocket {
         }
         // What nobody answers on was left behind by a daemon that died.
         let _missing = std::fs::remove_file(path);
-        let failed = |source| SocketError::Listen { path: path.to_owned(), source };
+        let failed = |source| SocketError::Listen {
+            path: path.to_owned(),
+            source,
+        };
         let listener = UnixListener::bind(path).map_err(failed)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(failed)?;
-        let group = Group::from_name(group).ok().flatten().map(|group| group.gid);
+        let group = Group::from_name(group)
+            .ok()
+            .flatten()
+            .map(|group| group.gid);
         if let Some(gid) = group
             && let Err(error) = chown(path, None, Some(gid))
         {
             debug!(%error, "the admin socket keeps its group");
         }
-        Ok(Self { listener, path: path.to_owned(), group })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            group,
+        })
     }
 
     /// Serves until `stop`.
@@ -89,9 +103,15 @@ impl AdminSocket {
     }
 
     fn may_ask(&self, stream: &UnixStream) -> bool {
-        let Ok(peer) = stream.peer_cred() else { return false };
+        let Ok(peer) = stream.peer_cred() else {
+            return false;
+        };
         let uid = Uid::from_raw(peer.uid());
-        let is_allowed = uid.is_root() || uid == Uid::effective() || self.group.is_some_and(|gid| is_member(uid, peer.gid(), gid));
+        let is_allowed = uid.is_root()
+            || uid == Uid::effective()
+            || self
+                .group
+                .is_some_and(|gid| is_member(uid, peer.gid(), gid));
         if !is_allowed {
             warn!(uid = peer.uid(), "the admin socket refused a user");
         }

@@ -100,7 +100,12 @@ pub struct ConfigReport {
 impl Status {
     /// How the whole is: down when no events flow, degraded when a person should look.
     #[must_use]
-    pub fn judge(site: &SiteReport, journal: &JournalReport, plugins: &[PluginReport], alerts: usize) -> Overall {
+    pub fn judge(
+        site: &SiteReport,
+        journal: &JournalReport,
+        plugins: &[PluginReport],
+        alerts: usize,
+    ) -> Overall {
         let is_site_ok = matches!(site.state.as_str(), "ok" | "starting");
         if !is_site_ok || journal.state != "ok" {
             return Overall::Down;

@@ -11,7 +11,7 @@ use super::{
 use crate::config::{Finding, load};
 
 /// Prints the findings; refuses what is wrong and what is not ready on this machine.
-pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let path = &args.config.config;
     let loaded = load(path);
     let findings = loaded.findings().to_vec();
@@ -24,7 +24,11 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         }
         tell(path, &findings, is_accepted);
     }
-    Ok(if is_accepted { Exit::Done } else { Exit::Config })
+    Ok(if is_accepted {
+        Exit::Done
+    } else {
+        Exit::Config
+    })
 }
 
 fn tell(path: &std::path::Path, findings: &[Finding], is_accepted: bool) {

@@ -41,7 +41,7 @@ impl From<Exit> for ExitCode {
 
 /// What went wrong, in the words of the terminal.
 #[derive(Debug)]
-pub struct Failure {
+pub(super) struct Failure {
     exit: Exit,
     text: String,
     hint: Option<String>,
@@ -49,30 +49,38 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with its causes.
-    pub fn new(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+    pub(super) fn new(exit: Exit, error: &(dyn Error + 'static)) -> Self {
         let mut text = format!("error: {error}");
         let mut cause = error.source();
         while let Some(error) = cause {
             let _written = write!(text, "\n  caused by: {error}");
             cause = error.source();
         }
-        Self { exit, text, hint: None }
+        Self {
+            exit,
+            text,
+            hint: None,
+        }
     }
 
     /// A failure in words.
-    pub fn words(exit: Exit, text: impl std::fmt::Display) -> Self {
-        Self { exit, text: format!("error: {text}"), hint: None }
+    pub(super) fn words(exit: Exit, text: impl std::fmt::Display) -> Self {
+        Self {
+            exit,
+            text: format!("error: {text}"),
+            hint: None,
+        }
     }
 
     /// Adds what to do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Prints it on stderr.
-    pub fn tell(&self) -> Exit {
+    pub(super) fn tell(&self) -> Exit {
         super::output::talk(&redact(&self.text));
         if let Some(hint) = &self.hint {
             super::output::talk(&redact(&format!("hint: {hint}")));

@@ -4,11 +4,8 @@
 
 mod args;
 mod check_config;
-mod demo;
 mod exit;
 mod output;
-mod run;
-mod sandbox;
 mod status;
 
 use std::process::ExitCode;
@@ -32,10 +29,7 @@ pub fn main() -> ExitCode {
     // The one provider of the tree; a second call (in tests) finds it installed.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let result = match args.command {
-        Command::Run(run) => run::run(&run),
         Command::CheckConfig(check) => check_config::run(&check),
-        Command::Demo(demo) => demo::run(&demo),
-        Command::Sandbox(sandbox) => sandbox::run(&sandbox),
         Command::Status(status) => status::run(&status),
     };
     result.unwrap_or_else(|failure| failure.tell()).into()
@@ -45,7 +39,6 @@ pub fn main() -> ExitCode {
 fn hidden(words: &[std::ffi::OsString]) -> Option<ExitCode> {
     match words.get(1)?.to_str()? {
         "__shim" => crate::process::shim_main(words.get(2..).unwrap_or_default()),
-        "__demo-plugin" => Some(demo::plugin::main()),
         _ => None,
     }
 }

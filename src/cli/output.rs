@@ -3,35 +3,31 @@
 use std::io::Write as _;
 
 /// Prints a line of data; false when nobody reads any more.
-pub fn data(line: &str) -> bool {
+pub(super) fn data(line: &str) -> bool {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
 }
 
 /// Prints a line of talk.
-pub fn talk(line: &str) {
+pub(super) fn talk(line: &str) {
     // Nobody is left to be told that stderr is closed.
     let _closed = writeln!(anstream::stderr().lock(), "{line}");
 }
 
 /// Colours by meaning; never the only carrier of it.
-pub mod paint {
+pub(super) mod paint {
     use anstyle::{AnsiColor, Style};
 
     /// Good.
-    pub const OK: Style = AnsiColor::Green.on_default();
+    pub(crate) const OK: Style = AnsiColor::Green.on_default();
     /// Needs a look.
-    pub const WARN: Style = AnsiColor::Yellow.on_default();
+    pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
     /// Needs a person.
-    pub const BAD: Style = AnsiColor::Red.on_default().bold();
-    /// Of lesser weight.
-    pub const DIM: Style = Style::new().dimmed();
-    /// Headings.
-    pub const BOLD: Style = Style::new().bold();
+    pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 
     /// The text in a style.
     #[must_use]
-    pub fn text(style: Style, text: &str) -> String {
+    pub(crate) fn text(style: Style, text: &str) -> String {
         format!("{style}{text}{style:#}")
     }
 }

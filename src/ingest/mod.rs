@@ -14,7 +14,7 @@ pub mod report;
 mod tests;
 
 pub use machine::Machine;
-pub use report::SiteReport;
 pub use question::{
     Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom,
 };
+pub use report::SiteReport;

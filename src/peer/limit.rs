@@ -15,7 +15,12 @@ impl RateLimit {
     /// At most so many a second.
     #[must_use]
     pub fn new(per_second: u32) -> Self {
-        Self { per_second, second: 0, used: 0, dropped: 0 }
+        Self {
+            per_second,
+            second: 0,
+            used: 0,
+            dropped: 0,
+        }
     }
 
     /// True when one more may pass now; else it is counted as dropped.

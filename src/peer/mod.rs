@@ -95,7 +95,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
     /// True when the plugin reads too little of what it is sent.
     #[must_use]
     pub fn is_clogged(&self) -> bool {
-        self.out.len() - self.out_start > UNREAD_BYTES_MAX || self.waiting.len() > UNREAD_MESSAGES_MAX
+        self.out.len() - self.out_start > UNREAD_BYTES_MAX
+            || self.waiting.len() > UNREAD_MESSAGES_MAX
     }
 
     /// True when nothing waits to be written.
@@ -126,7 +127,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             if self.take_items(items) {
                 return Poll::Ready(Turn::Messages);
             }
-            let Some(reader) = &mut self.reader else { return Poll::Pending };
+            let Some(reader) = &mut self.reader else {
+                return Poll::Pending;
+            };
             let mut chunk = ReadBuf::new(&mut self.chunk);
             let read = ready!(Pin::new(reader).poll_read(cx, &mut chunk));
             let filled = chunk.filled().len();
@@ -160,7 +163,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
     /// Writes until the pipe is full. A closed pipe is no error here: the exit tells.
     fn poll_write(&mut self, cx: &mut Context<'_>) {
         while self.out_start < self.out.len() {
-            let Some(writer) = &mut self.writer else { return };
+            let Some(writer) = &mut self.writer else {
+                return;
+            };
             match Pin::new(writer).poll_write(cx, &self.out[self.out_start..]) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(written)) if written > 0 => self.wrote(written),
@@ -201,7 +206,10 @@ mod tests {
         // The plugin writes all it has before it reads a byte.
         let plugin = tokio::spawn(async move {
             for _ in 0..200 {
-                their_writer.write_all(b"{\"id\":1,\"method\":\"sg.find\"}\n").await.expect("a pipe");
+                their_writer
+                    .write_all(b"{\"id\":1,\"method\":\"sg.find\"}\n")
+                    .await
+                    .expect("a pipe");
             }
             let mut all = vec![0; 200 * 101];
             their_reader.read_exact(&mut all).await.expect("all of it");
@@ -221,7 +229,10 @@ mod tests {
         let (ours, mut theirs) = duplex(1024);
         let (reader, writer) = tokio::io::split(ours);
         let mut peer = Peer::new(reader, writer, 1 << 20, None);
-        theirs.write_all(b"{\"id\":5,\"result\":1}\n{\"id\":6,\"result\":1}").await.expect("a pipe");
+        theirs
+            .write_all(b"{\"id\":5,\"result\":1}\n{\"id\":6,\"result\":1}")
+            .await
+            .expect("a pipe");
         drop(theirs);
         let mut items = Vec::new();
         while !matches!(peer.turn(&mut items).await, Turn::Eof) {}

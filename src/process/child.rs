@@ -2,10 +2,20 @@
 //!
 //! The end is seen by waiting for the process, never by the end of its output.
 
-use std::{io, os::unix::process::ExitStatusExt as _};
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
+};
 
 use nix::sys::signal::Signal;
 use tokio::{io::unix::AsyncFd, net::unix::pipe};
+
+/// Watches a process's descriptor for its end.
+#[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
+fn watch(ended: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open and names the same file for as long as it lives.
+    unsafe { AsyncFd::register(ended) }.map_err(io::Error::from)
+}
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +50,7 @@ pub struct Child {
     /// What it prints, until it is taken.
     pub log: Vec<pipe::Receiver>,
     process: std::process::Child,
-    ended: AsyncFd<std::os::fd::OwnedFd>,
+    ended: AsyncFd<OwnedFd>,
 }
 
 impl Child {
@@ -56,7 +66,14 @@ impl Child {
         let raw = rustix::process::Pid::from_raw(pid).ok_or_else(none)?;
         let ended = rustix::process::pidfd_open(raw, rustix::process::PidfdFlags::NONBLOCK)?;
         let pipes = Some((output, input));
-        Ok(Self { pid, start_time, pipes, log, process, ended: AsyncFd::new(ended)? })
+        Ok(Self {
+            pid,
+            start_time,
+            pipes,
+            log,
+            process,
+            ended: watch(ended)?,
+        })
     }
 
     /// Waits for its end; may be asked again.

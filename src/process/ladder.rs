@@ -45,13 +45,19 @@ impl Ladder {
     /// Begins with draining until a time.
     #[must_use]
     pub fn drain(until: Mono) -> Self {
-        Self { rung: Rung::Drain, until }
+        Self {
+            rung: Rung::Drain,
+            until,
+        }
     }
 
     /// Begins at SIGTERM: it hangs.
     #[must_use]
     pub fn hung(now: Mono) -> Self {
-        Self { rung: Rung::Close, until: now }
+        Self {
+            rung: Rung::Close,
+            until: now,
+        }
     }
 
     /// When [`Self::tick`] wants to be called.
@@ -93,7 +99,10 @@ impl Ladder {
             Rung::Kill => (Rung::Stuck, Duration::MAX, Step::Unkillable),
             Rung::Stuck => return None,
         };
-        *self = Self { rung, until: now + wait };
+        *self = Self {
+            rung,
+            until: now + wait,
+        };
         Some(step)
     }
 }
@@ -103,7 +112,10 @@ mod tests {
     use super::*;
 
     fn walk(mut ladder: Ladder, from: u64) -> Vec<(u64, Step)> {
-        (from..from + 60_000).step_by(500).filter_map(|ms| Some((ms, ladder.tick(Mono(ms))?))).collect()
+        (from..from + 60_000)
+            .step_by(500)
+            .filter_map(|ms| Some((ms, ladder.tick(Mono(ms))?)))
+            .collect()
     }
 
     #[test]
@@ -128,6 +140,10 @@ mod tests {
         ladder.hangs(Mono(1500));
         assert_eq!(ladder.tick(Mono(1500)), Some(Step::Terminate));
         ladder.hangs(Mono(1500));
-        assert_eq!(ladder.tick(Mono(1500)), None, "a ladder is not climbed twice");
+        assert_eq!(
+            ladder.tick(Mono(1500)),
+            None,
+            "a ladder is not climbed twice"
+        );
     }
 }

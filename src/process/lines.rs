@@ -93,7 +93,8 @@ impl Lines {
     fn keep(&mut self, bytes: &[u8]) {
         let room = LINE_MAX.saturating_sub(self.partial.len());
         self.is_cut |= bytes.len() > room;
-        self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.partial
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     fn end_line(&mut self) {
@@ -107,7 +108,10 @@ impl Lines {
         }
         self.last.push_back(text.clone());
         if self.limit.allows(self.clock.now().mono) {
-            self.ready.push_back(Line { text, dropped: self.limit.dropped() });
+            self.ready.push_back(Line {
+                text,
+                dropped: self.limit.dropped(),
+            });
         }
     }
 }

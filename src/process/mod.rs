@@ -16,7 +16,9 @@ mod spawn;
 pub use child::{Child, Exit};
 pub use ladder::{Ladder, Step};
 pub use lines::{Line, Lines};
-pub use orphans::{RUN_MARK, become_subreaper, end_escaped, kill_group, signal_group, spawn_reaper};
+pub use orphans::{
+    RUN_MARK, become_subreaper, end_escaped, kill_group, signal_group, spawn_reaper,
+};
 pub use recorded::{boot_id, end_recorded, start_time};
 pub use shim::shim_main;
 pub use spawn::{Limits, SpawnError, SpawnSpec, Spawner};

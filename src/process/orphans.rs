@@ -60,7 +60,12 @@ fn processes() -> impl Iterator<Item = i32> {
 
 fn stat_field(pid: i32, field: usize) -> Option<i32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(field)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_ascii_whitespace()
+        .nth(field)?
+        .parse()
+        .ok()
 }
 
 fn session(pid: i32) -> Option<i32> {
@@ -69,11 +74,15 @@ fn session(pid: i32) -> Option<i32> {
 
 fn has_mark(pid: i32, wanted: &str) -> bool {
     let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environ.split(|byte| *byte == 0).any(|pair| pair == wanted.as_bytes())
+    environ
+        .split(|byte| *byte == 0)
+        .any(|pair| pair == wanted.as_bytes())
 }
 
 /// Reaps adopted orphans; `is_ours` names children that somebody waits for.
-pub fn spawn_reaper(is_ours: impl Fn(i32) -> bool + Send + 'static) -> std::io::Result<tokio::task::JoinHandle<()>> {
+pub fn spawn_reaper(
+    is_ours: impl Fn(i32) -> bool + Send + 'static,
+) -> std::io::Result<tokio::task::JoinHandle<()>> {
     let mut children = signal(SignalKind::child())?;
     Ok(tokio::spawn(async move {
         loop {

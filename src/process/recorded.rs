@@ -33,7 +33,9 @@ pub fn start_time(pid: i32) -> Option<u64> {
 /// Ends recorded children that still live, with their groups. Returns those that do not die.
 pub async fn end_recorded(children: &[ChildRecord]) -> Vec<ChildRecord> {
     let boot = boot_id();
-    let lives = |child: &&ChildRecord| *child.boot_id == *boot && start_time(child.pid) == Some(child.start_time);
+    let lives = |child: &&ChildRecord| {
+        *child.boot_id == *boot && start_time(child.pid) == Some(child.start_time)
+    };
     let mut left: Vec<ChildRecord> = children.iter().filter(lives).cloned().collect();
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         for child in &left {

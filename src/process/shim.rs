@@ -2,7 +2,10 @@
 //!
 //! Never: the config, a key, a thread. An error goes to the verdict pipe, whose end means that the exec has happened.
 
-#![expect(unsafe_code, reason = "descriptors that the spawn thread left open are known by number only")]
+#![expect(
+    unsafe_code,
+    reason = "descriptors that the spawn thread left open are known by number only"
+)]
 
 use std::{
     ffi::OsString,
@@ -35,7 +38,9 @@ const OOM_SCORE: &str = "500";
 pub fn shim_main(args: &[OsString]) -> Option<ExitCode> {
     let split = args.iter().position(|arg| arg == "--")?;
     let (keys, rest) = args.split_at(split);
-    let [cwd, program, args @ ..] = rest.get(1..)? else { return Some(ExitCode::from(64)) };
+    let [cwd, program, args @ ..] = rest.get(1..)? else {
+        return Some(ExitCode::from(64));
+    };
     let verdict = number(keys, "verdict")?;
     // SAFETY: the spawn thread left this descriptor open for us, and nobody else here knows it.
     let verdict = unsafe { File::from_raw_fd(verdict) };
@@ -59,7 +64,10 @@ fn prepare(keys: &[OsString]) {
     if let Some((input, output)) = pair(keys, "fd34") {
         // SAFETY: plain system calls on numbers that the spawn thread left open; 3 and 4 may be reused by intent.
         unsafe {
-            let (input, output) = (libc::fcntl(input, libc::F_DUPFD, 10), libc::fcntl(output, libc::F_DUPFD, 10));
+            let (input, output) = (
+                libc::fcntl(input, libc::F_DUPFD, 10),
+                libc::fcntl(output, libc::F_DUPFD, 10),
+            );
             libc::dup2(input, 3);
             libc::dup2(output, 4);
         }
@@ -90,7 +98,10 @@ fn close_others(first: u32) {
         return;
     }
     // Before Linux 5.11: one by one.
-    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open = std::fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten();
     for fd in open.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok()) {
         if u32::try_from(fd).is_ok_and(|fd| fd >= first) {
             // SAFETY: as above.
@@ -106,7 +117,8 @@ fn limit(keys: &[OsString], key: &str, resource: Resource) {
 }
 
 fn text<'k>(keys: &'k [OsString], key: &str) -> Option<&'k str> {
-    keys.iter().find_map(|arg| arg.to_str()?.strip_prefix(key)?.strip_prefix('='))
+    keys.iter()
+        .find_map(|arg| arg.to_str()?.strip_prefix(key)?.strip_prefix('='))
 }
 
 fn number(keys: &[OsString], key: &str) -> Option<i32> {

@@ -135,18 +135,31 @@ impl Spawner {
     pub async fn spawn(&self, spec: SpawnSpec) -> Result<Child, SpawnError> {
         let (program, cwd) = (spec.program.clone(), spec.cwd.clone());
         let (answer, answered) = oneshot::channel();
-        self.orders.send(Order { spec, answer }).await.map_err(|_| SpawnError::Stopping)?;
-        let raw = answered.await.map_err(|_| SpawnError::Stopping)?.map_err(SpawnError::Shim)?;
+        self.orders
+            .send(Order { spec, answer })
+            .await
+            .map_err(|_| SpawnError::Stopping)?;
+        let raw = answered
+            .await
+            .map_err(|_| SpawnError::Stopping)?
+            .map_err(SpawnError::Shim)?;
         let mut verdict = pipe::Receiver::from_owned_fd(raw.verdict).map_err(SpawnError::Shim)?;
         let mut words = Vec::new();
-        verdict.read_to_end(&mut words).await.map_err(SpawnError::Shim)?;
+        verdict
+            .read_to_end(&mut words)
+            .await
+            .map_err(SpawnError::Shim)?;
         if let Some(error) = read_verdict(&words, &program, &cwd) {
             let mut child = raw.child;
             tokio::task::spawn_blocking(move || child.wait());
             return Err(error);
         }
         let pid = i32::try_from(raw.child.id()).unwrap_or(i32::MAX);
-        let log = raw.log.into_iter().map(pipe::Receiver::from_owned_fd).collect::<io::Result<_>>();
+        let log = raw
+            .log
+            .into_iter()
+            .map(pipe::Receiver::from_owned_fd)
+            .collect::<io::Result<_>>();
         Child::new(
             raw.child,
             start_time(pid).unwrap_or(0),
@@ -164,42 +177,91 @@ fn read_verdict(words: &[u8], program: &Path, cwd: &Path) -> Option<SpawnError> 
     let number = std::str::from_utf8(number).ok()?.parse().unwrap_or(0);
     let source = io::Error::from_raw_os_error(number);
     Some(match step {
-        b'c' => SpawnError::Cwd { path: cwd.to_owned(), source },
-        _ => SpawnError::Exec { path: program.to_owned(), source },
+        b'c' => SpawnError::Cwd {
+            path: cwd.to_owned(),
+            source,
+        },
+        _ => SpawnError::Exec {
+            path: program.to_owned(),
+            source,
+        },
     })
 }
 
 fn start(helper: &Path, spec: &SpawnSpec) -> io::Result<Raw> {
     let (verdict, verdict_end) = pipe2(OFlag::O_CLOEXEC)?;
-    let extra = if spec.fd34 { Some((pipe2(OFlag::O_CLOEXEC)?, pipe2(OFlag::O_CLOEXEC)?)) } else { None };
+    let extra = if spec.fd34 {
+        Some((pipe2(OFlag::O_CLOEXEC)?, pipe2(OFlag::O_CLOEXEC)?))
+    } else {
+        None
+    };
     // Only this thread starts processes, so nobody else can inherit what is open across the next lines.
     keep_open(&verdict_end)?;
     let mut command = Command::new(helper);
-    command.arg("__shim").arg(format!("verdict={}", verdict_end.as_raw_fd()));
+    command
+        .arg("__shim")
+        .arg(format!("verdict={}", verdict_end.as_raw_fd()));
     command.arg(format!("parent={}", std::process::id()));
     if let Some(((input_end, _), (_, output_end))) = &extra {
         keep_open(input_end)?;
         keep_open(output_end)?;
-        command.arg(format!("fd34={},{}", input_end.as_raw_fd(), output_end.as_raw_fd()));
+        command.arg(format!(
+            "fd34={},{}",
+            input_end.as_raw_fd(),
+            output_end.as_raw_fd()
+        ));
     }
-    let Limits { memory, open_files, processes, nice } = spec.limits;
-    for (key, value) in [("memory", memory), ("open_files", open_files), ("processes", processes)] {
+    let Limits {
+        memory,
+        open_files,
+        processes,
+        nice,
+    } = spec.limits;
+    for (key, value) in [
+        ("memory", memory),
+        ("open_files", open_files),
+        ("processes", processes),
+    ] {
         command.arg(format!("{key}={value}"));
     }
-    command.arg(format!("nice={nice}")).arg(format!("umask={}", spec.umask)).arg("--");
+    command
+        .arg(format!("nice={nice}"))
+        .arg(format!("umask={}", spec.umask))
+        .arg("--");
     command.arg(&spec.cwd).arg(&spec.program).args(&spec.args);
-    command.env_clear().envs(spec.env.iter().map(|(name, value)| (name, value)));
-    command.stdin(if spec.fd34 { Stdio::null() } else { Stdio::piped() });
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    command
+        .env_clear()
+        .envs(spec.env.iter().map(|(name, value)| (name, value)));
+    command.stdin(if spec.fd34 {
+        Stdio::null()
+    } else {
+        Stdio::piped()
+    });
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     drop(verdict_end);
     let none = || io::Error::other("a pipe is missing");
     let out: OwnedFd = child.stdout.take().ok_or_else(none)?.into();
     let err: OwnedFd = child.stderr.take().ok_or_else(none)?.into();
     Ok(match extra {
-        Some(((_, input), (output, _))) => Raw { child, input, output, log: vec![out, err], verdict },
+        Some(((_, input), (output, _))) => Raw {
+            child,
+            input,
+            output,
+            log: vec![out, err],
+            verdict,
+        },
         None => {
             let input = child.stdin.take().ok_or_else(none)?.into();
-            Raw { child, input, output: out, log: vec![err], verdict }
+            Raw {
+                child,
+                input,
+                output: out,
+                log: vec![err],
+                verdict,
+            }
         }
     })
 }

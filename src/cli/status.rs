@@ -1,0 +1,134 @@
+//! `status`: what works, what does not, and what to type next.
+
+use std::path::PathBuf;
+
+use super::{
+    Exit,
+    args::StatusArgs,
+    exit::Failure,
+    output::{data, paint},
+};
+use crate::{
+    admin::{
+        AdminClient as _, Status,
+        client::{ConnectError, connect},
+        status::Overall,
+    },
+    config::load,
+    plugin::report::PluginReport,
+};
+
+/// Where the packaged daemon listens.
+const PACKAGED: &str = "/run/sgeventd/admin.sock";
+
+/// Asks the daemon and prints what it says.
+pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
+    let socket = socket(args)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Io, &error))?;
+    let status = runtime.block_on(async {
+        let client = connect(&socket).await.map_err(|error| refused(&error))?;
+        client
+            .status()
+            .await
+            .map_err(|error| Failure::new(Exit::Down, &error))
+    })?;
+    if args.json {
+        data(&serde_json::to_string(&status).map_err(|error| Failure::new(Exit::Io, &error))?);
+    } else {
+        print(&status, args.all);
+    }
+    Ok(match status.state {
+        Overall::Ok => Exit::Done,
+        Overall::Degraded => Exit::No,
+        Overall::Down => Exit::Down,
+    })
+}
+
+fn refused(error: &ConnectError) -> Failure {
+    let exit = match error {
+        ConnectError::NotRunning(_) => Exit::NotRunning,
+        ConnectError::Permission(_) => Exit::Permission,
+        ConnectError::Hangs(_) | ConnectError::Other { .. } => Exit::Down,
+    };
+    Failure::new(exit, error)
+        .hint("name the daemon with --config FILE or --socket PATH; systemctl status sgeventd shows whether it runs")
+}
+
+fn socket(args: &StatusArgs) -> Result<PathBuf, Failure> {
+    if let Some(socket) = &args.socket {
+        return Ok(socket.clone());
+    }
+    let Some(file) = &args.config else {
+        return Ok(PACKAGED.into());
+    };
+    match load(file).accept() {
+        Ok((config, _)) => Ok(config.admin.socket),
+        Err(findings) => {
+            let first = findings.iter().find(|finding| finding.is_error());
+            Err(Failure::words(
+                Exit::Config,
+                first.map(ToString::to_string).unwrap_or_default(),
+            ))
+        }
+    }
+}
+
+fn print(status: &Status, all: bool) {
+    let (style, word) = match status.state {
+        Overall::Ok => (paint::OK, "ok"),
+        Overall::Degraded => (paint::WARN, "degraded"),
+        Overall::Down => (paint::BAD, "down"),
+    };
+    data(&format!(
+        "{} sgeventd {}  {}",
+        paint::text(style, "●"),
+        status.version,
+        paint::text(style, word)
+    ));
+    let site = &status.site;
+    let reason = site
+        .reason
+        .as_deref()
+        .map(|reason| format!(" · {reason}"))
+        .unwrap_or_default();
+    let head = site
+        .head
+        .map_or_else(|| "none".into(), |head| head.to_string());
+    data(&format!(
+        "  site      {}{reason} · {:.0} ms · head {head} · {} gaps",
+        site.state, site.latency_ms, site.gaps
+    ));
+    let journal = &status.journal;
+    data(&format!(
+        "  journal   {} · {} events · on disk to {}",
+        journal.state, journal.rows, journal.seq
+    ));
+    data(&format!("  plugins   {}", status.plugins.len()));
+    data("");
+    let mut plugins: Vec<&PluginReport> = status
+        .plugins
+        .iter()
+        .filter(|plugin| all || !plugin.ok)
+        .collect();
+    plugins.sort_by_key(|plugin| plugin.ok);
+    for plugin in plugins {
+        let mark = if plugin.ok {
+            paint::text(paint::OK, "✓")
+        } else {
+            paint::text(paint::BAD, "✗")
+        };
+        let why = plugin.reason.as_deref().unwrap_or_default();
+        data(&format!(
+            "{mark} {:<20} {:<11} {:>7}   {why}",
+            plugin.name.as_str(),
+            plugin.state,
+            plugin.behind
+        ));
+        if let Some(remedy) = &plugin.remedy {
+            data(&format!("    Next:  {remedy}"));
+        }
+    }
+}
