@@ -9,6 +9,8 @@ mod narrow;
 mod pace;
 pub mod question;
 pub mod report;
+pub mod task;
+mod tell;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,190 @@
+//! What happens in ingest, in words: log lines, alerts, the health of the site, and what `status` shows.
+
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use super::{Machine, Notice, SiteReport};
+use crate::{
+    alert::{Alert, Alerts, CauseKey, Grade},
+    clock::{Clock, Unix},
+    ident::EventId,
+    journal::Gap,
+    site::{Health, Site},
+};
+
+/// Knows whom to tell.
+pub(super) struct Teller {
+    site: Site,
+    alerts: Alerts,
+    script: String,
+    down_since: Option<Unix>,
+}
+
+impl Teller {
+    pub(super) fn new(site: Site, alerts: Alerts, script: &str) -> Self {
+        Self {
+            site,
+            alerts,
+            script: script.to_owned(),
+            down_since: None,
+        }
+    }
+
+    /// Tells one thing to whom it may concern.
+    pub(super) fn tell(&mut self, notice: &Notice, now: Unix) {
+        match notice {
+            Notice::Down(reason) => self.down(reason, now),
+            Notice::Outage { message, .. } => {
+                let by_itself = "Plugins go on with what is in the journal; events are fetched when the site is back.";
+                self.begin(
+                    "site/down",
+                    "site_down",
+                    &format!("the site does not answer: {message}"),
+                    by_itself,
+                    "sgeventd status",
+                );
+            }
+            Notice::Refused(message) => self.refused(message, now),
+            Notice::Up(_) => self.up(),
+            Notice::GapOpened(gap) => {
+                debug!(first = gap.first.0, last = gap.last.0, "ids are missing");
+            }
+            Notice::GapFilled(ids) => debug!(count = ids.len(), "missing ids appeared"),
+            Notice::GivenUp(gaps) => self.given_up(gaps),
+            Notice::Rewound { head, newest } => self.rewound(*head, *newest),
+            Notice::Resumed => {
+                info!("the row we stood at is back");
+                self.alerts.end(&CauseKey::new("site/rewound"));
+            }
+            Notice::AnchorMoved { from, to } => {
+                warn!(
+                    event_id = from.0,
+                    anchor = to.map(|id| id.0),
+                    "the row we stood at is gone from sight"
+                );
+            }
+            Notice::Partial(id) => warn!(
+                event_id = id.0,
+                "a row could be read with fewer fields only"
+            ),
+            Notice::Unreadable(id) => {
+                let sentence =
+                    format!("the site cannot show event {id}: every page that holds it fails");
+                let by_itself =
+                    "The event stays a late gap and is asked for again; all others go on.";
+                let alert = Alert {
+                    by_itself: by_itself.into(),
+                    ..Alert::new(
+                        CauseKey::new(format!("site/unreadable/{id}")),
+                        "unreadable",
+                        Grade::Error,
+                        sentence,
+                    )
+                };
+                self.alerts.once(alert);
+            }
+            Notice::BadRows(count) => warn!(count, "rows without an id were passed over"),
+        }
+    }
+
+    fn down(&mut self, reason: &str, now: Unix) {
+        let since = *self.down_since.get_or_insert_with(|| {
+            warn!(error = reason, "the site does not answer");
+            now
+        });
+        self.site.set_health(Health::Down {
+            since,
+            reason: reason.into(),
+        });
+    }
+
+    fn refused(&mut self, message: &str, now: Unix) {
+        let (script, reason) = (self.script.as_str().into(), message.into());
+        self.site.set_health(Health::AuthFailed {
+            since: now,
+            script,
+            reason,
+        });
+        let sentence = format!(
+            "the site refuses the key of script {}: {message}",
+            self.script
+        );
+        let by_itself = "It is tried once a minute; plugins go on with what is in the journal.";
+        self.begin(
+            "site/refused",
+            "site_refused",
+            &sentence,
+            by_itself,
+            "sgeventd check-config",
+        );
+    }
+
+    fn up(&mut self) {
+        if self.down_since.take().is_some() {
+            info!("the site answers again");
+        }
+        self.site.set_health(Health::Up);
+        self.alerts.end(&CauseKey::new("site/down"));
+        self.alerts.end(&CauseKey::new("site/refused"));
+    }
+
+    fn given_up(&self, gaps: &[Gap]) {
+        for gap in gaps {
+            warn!(
+                first = gap.first.0,
+                last = gap.last.0,
+                "ids never appeared and are given up"
+            );
+        }
+    }
+
+    fn rewound(&self, head: EventId, newest: Option<EventId>) {
+        let newest =
+            newest.map_or_else(|| "nothing".to_owned(), |id| format!("nothing above {id}"));
+        let sentence = format!(
+            "the site shows {newest} though event {head} was read: it was restored, or the key sees less"
+        );
+        let by_itself = "No events are fetched until the row is back or the restored site is accepted; plugins go on.";
+        self.begin(
+            "site/rewound",
+            "site_rewound",
+            &sentence,
+            by_itself,
+            "sgeventd status",
+        );
+    }
+
+    fn begin(&self, key: &str, kind: &'static str, sentence: &str, by_itself: &str, remedy: &str) {
+        let alert = Alert::new(CauseKey::new(key), kind, Grade::Error, sentence);
+        self.alerts.begin(Alert {
+            by_itself: by_itself.into(),
+            remedy: remedy.into(),
+            ..alert
+        });
+    }
+}
+
+/// Brings what `status` shows up to date.
+pub(super) fn fill(report: &watch::Sender<SiteReport>, machine: &Machine, health: &Health) {
+    let state = machine.state();
+    let (word, reason) = match health {
+        _ if machine.is_halted() => (
+            "rewound",
+            Some("it was restored, or the key sees less".to_owned()),
+        ),
+        Health::Up => ("ok", None),
+        Health::Down { reason, .. } => ("down", Some(reason.to_string())),
+        Health::AuthFailed { reason, .. } => ("refused", Some(reason.to_string())),
+    };
+    report.send_modify(|report| {
+        report.head = state.head.as_ref().map(|head| head.event_id);
+        report.gaps = state.gaps.len();
+        report.filled = state.filled;
+        report.given_up = state.given_up;
+        if report.state != word {
+            report.since = Clock::unix();
+            report.state = word.into();
+        }
+        report.reason = reason;
+    });
+}
