@@ -21,7 +21,7 @@ def on_status(event: Event) -> None:
     """Logs the change, or takes the whole process down like a broken native library would."""
     status = event.meta.get("new_value")
     if CRASH_ON and status == CRASH_ON:
-        print("flaky: cannot bear the status {!r}, dying at event {}".format(status, event.id), file=sys.stderr, flush=True)
+        print(f"flaky: cannot bear {status!r}, dying at event {event.id}", file=sys.stderr, flush=True)
         os._exit(70)
     plugin.log.info("task changed", extra={"task": event.meta.get("entity_id"), "status": status})
 

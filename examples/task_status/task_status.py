@@ -27,7 +27,7 @@ def on_status(event: Event, sg: Shotgun) -> None:
     siblings = sg.find("Task", [["entity", "is", {"type": "Shot", "id": shot["id"]}]], ["sg_status_list"])
     is_done = all(task["sg_status_list"] in (final, "omt") for task in siblings)
     # The status the Shot had before: with it we can undo what we did, and only that.
-    key = "shot:{}".format(shot["id"])
+    key = f"shot:{shot['id']}"
     before = plugin.state.get(key)
 
     if is_done and before is None:

@@ -208,6 +208,4 @@ def from_wire(error: Any) -> Error:
         return Error(f"the daemon answered with an error that is no object: {error!r}")
     code = error.get("code")
     code = code if isinstance(code, int) else 0
-    return _BY_CODE.get(code, Error)(
-        str(error.get("message") or f"error {code}"), code=code, data=error.get("data")
-    )
+    return _BY_CODE.get(code, Error)(str(error.get("message") or f"error {code}"), code=code, data=error.get("data"))

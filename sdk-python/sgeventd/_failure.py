@@ -15,9 +15,7 @@ from ._wire import safe_repr
 _TRACEBACK_CHARS = 16000
 _LOCALS_MAX = 40
 _LOCALS_CHARS = 8000
-_SECRET = re.compile(
-    r"passw|secret|token|credential|cookie|(^|_)(key|auth|pin|pwd)($|_)|api_?key|script_key", re.I
-)
+_SECRET = re.compile(r"passw|secret|token|credential|cookie|(^|_)(key|auth|pin|pwd)($|_)|api_?key|script_key", re.I)
 _MASK = "********"
 
 
@@ -77,7 +75,7 @@ def _locals(frame: FrameType) -> Dict[str, str]:
     shown: Dict[str, str] = {}
     chars = 0
     short = _Short()
-    for name, value in _sorted(frame.f_locals):
+    for name, value in _own_names(frame.f_locals):
         try:
             text = _MASK if _SECRET.search(name) else short.repr(value)
         except Exception:
@@ -89,7 +87,7 @@ def _locals(frame: FrameType) -> Dict[str, str]:
     return shown
 
 
-def _sorted(names: Dict[str, Any]) -> List[Tuple[str, Any]]:
+def _own_names(names: Dict[str, Any]) -> List[Tuple[str, Any]]:
     return [(name, value) for name, value in list(names.items()) if not name.startswith("__")]
 
 

@@ -43,9 +43,7 @@ def check(where: List[Any]) -> None:
             allowed = ", ".join(_PLAIN) + ", {project|entity|user}.{id|type|name}, meta.<key>"
             raise ValueError(f"where: unknown path {path!r}; allowed: {allowed}")
         if relation not in _RELATIONS:
-            raise ValueError(
-                "where: unknown relation {!r}; allowed: {}".format(relation, ", ".join(_RELATIONS))
-            )
+            raise ValueError("where: unknown relation {!r}; allowed: {}".format(relation, ", ".join(_RELATIONS)))
         if relation in ("in", "not_in") and isinstance(value, str):
             raise ValueError(f"where: {relation!r} needs a list, found {value!r}")
 

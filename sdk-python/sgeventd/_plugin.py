@@ -138,9 +138,7 @@ class Plugin:
             ValueError: a condition that the daemon would refuse.
             TypeError: events or attributes of the wrong shape, or an `async` handler.
         """
-        subscription = _present(
-            events=_events(events, attributes), where=[list(one) for one in where or ()] or None
-        )
+        subscription = _present(events=_events(events, attributes), where=[list(one) for one in where or ()] or None)
         _filter.check(subscription.get("where") or [])
 
         def register(function: Function) -> Function:

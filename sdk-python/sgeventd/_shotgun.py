@@ -143,13 +143,9 @@ class Shotgun:
 
     # Writing.
 
-    def create(
-        self, entity_type: str, data: Dict[str, Any], return_fields: Optional[List[str]] = None
-    ) -> Entity:
+    def create(self, entity_type: str, data: Dict[str, Any], return_fields: Optional[List[str]] = None) -> Entity:
         """Returns the new entity: type, id, what was written, and `return_fields`."""
-        found: Entity = self._site(
-            "create", {"entity_type": entity_type, "data": data}, return_fields=return_fields
-        )
+        found: Entity = self._site("create", {"entity_type": entity_type, "data": data}, return_fields=return_fields)
         return found
 
     def update(

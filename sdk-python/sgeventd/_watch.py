@@ -19,12 +19,7 @@ def imported_files() -> List[str]:
     found: Set[str] = set()
     for module in list(sys.modules.values()):
         path = _file_of(module)
-        if (
-            path
-            and not path.startswith(apart)
-            and "/site-packages/" not in path
-            and "/dist-packages/" not in path
-        ):
+        if path and not path.startswith(apart) and "/site-packages/" not in path and "/dist-packages/" not in path:
             found.add(path)
     return sorted(found)[:_FILES_MAX]
 
@@ -34,9 +29,7 @@ def _installed_roots() -> Tuple[str, ...]:
     roots = [paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib") if name in paths]
     roots += getattr(site, "getsitepackages", list)()  # missing in old virtual environments
     roots.append(os.path.dirname(os.path.abspath(__file__)))
-    return tuple(
-        {os.path.join(form(root), "") for root in roots for form in (os.path.abspath, os.path.realpath)}
-    )
+    return tuple({os.path.join(form(root), "") for root in roots for form in (os.path.abspath, os.path.realpath)})
 
 
 def _file_of(module: object) -> Optional[str]:

@@ -84,10 +84,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if depth < 20 and isinstance(value, dict):
-        return {
-            key if isinstance(key, str) else safe_repr(key): _plain(item, depth + 1)
-            for key, item in value.items()
-        }
+        return {key if isinstance(key, str) else safe_repr(key): _plain(item, depth + 1) for key, item in value.items()}
     if depth < 20 and isinstance(value, (list, tuple)):
         return [_plain(item, depth + 1) for item in value]
     return safe_repr(value)

@@ -161,9 +161,7 @@ def make_event(
         "created_at": created_at,
     }
     described = dict({"attempt": 1, "deadline_ms": 120000, "behind": 0}, **(delivery or {}))
-    return Event(
-        {"event": json.loads(json.dumps(raw, default=_dates.outbound)), "delivery": described}, next(_ids)
-    )
+    return Event({"event": json.loads(json.dumps(raw, default=_dates.outbound)), "delivery": described}, next(_ids))
 
 
 def run_handler(

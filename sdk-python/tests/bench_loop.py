@@ -79,11 +79,15 @@ def _write_all(fd: int, data: bytes) -> None:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 60_000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    cases = [("one lane", 1, SDK % (1, "all")), ("64 lanes", 64, SDK % (64, "none")), ("64 lanes, 1 thread", 64, SDK % (1, "all"))]
+    cases = [
+        ("one lane", 1, SDK % (1, "all")),
+        ("64 lanes", 64, SDK % (64, "none")),
+        ("64 lanes, 1 thread", 64, SDK % (1, "all")),
+    ]
     for name, window, program in cases:
         bare = sorted(rate(BARE, count, window) for _ in range(rounds))[rounds // 2]
         ours = sorted(rate(program, count, window) for _ in range(rounds))[rounds // 2]
-        print("{:<20} bare {:>8.0f}/s   sdk {:>8.0f}/s   ratio {:.2f}".format(name, bare, ours, ours / bare))
+        print(f"{name:<20} bare {bare:>8.0f}/s   sdk {ours:>8.0f}/s   ratio {ours / bare:.2f}")
 
 
 if __name__ == "__main__":

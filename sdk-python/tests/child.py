@@ -4,6 +4,7 @@ In: the source of a plugin. Out: what it writes.
 Never: sleep; every wait is for a line or an exit.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -93,10 +94,8 @@ class Child:
     def end(self):
         """Closes the input; returns exit code and stderr."""
         if not self.process.stdin.closed:
-            try:
+            with contextlib.suppress(BrokenPipeError):
                 self.process.stdin.close()
-            except BrokenPipeError:
-                pass
         code = self.process.wait()
         self._alarm.cancel()
         self._listener.join()

@@ -19,7 +19,7 @@ ASK = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
 def interpreters():
     """Returns {version: path}, oldest first."""
     paths = glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python3"))
-    paths += [path for path in (shutil.which("python3.{}".format(minor)) for minor in range(7, 20)) if path]
+    paths += [path for path in (shutil.which(f"python3.{minor}") for minor in range(7, 20)) if path]
     found = {}
     for path in [*paths, sys.executable]:
         asked = subprocess.run([path, "-c", ASK], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)

@@ -164,7 +164,7 @@ class ManyThreads(unittest.TestCase):
                 ids = [(first + 1, 1), (first, 0), (first + 2, 2), (first + 3, 3)]
                 child.raw(b"".join(line % pair for pair in ids))  # in one write: one batch
                 seen = [child.read() for _ in range(4)]
-                call = [message for message in seen if "method" in message][0]
+                call = next(message for message in seen if "method" in message)
                 assert sorted(m["id"] for m in seen if m is not call) == [first + 1, first + 2, first + 3]
                 child.reply(call, [])
                 assert child.read()["id"] == first

@@ -103,9 +103,7 @@ class Rules(unittest.TestCase):
 
     def test_all_public_names_are_listed(self):
         public = {
-            name
-            for name, thing in vars(sgeventd).items()
-            if not name.startswith("_") and not inspect.ismodule(thing)
+            name for name, thing in vars(sgeventd).items() if not name.startswith("_") and not inspect.ismodule(thing)
         }
         assert public | {"__version__"} == set(sgeventd.__all__)
 
