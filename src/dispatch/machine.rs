@@ -1,0 +1,479 @@
+//! The machine of one plugin's dispatcher: rows, answers, exits and times in; deliveries and cursor changes out.
+//!
+//! Never: I/O, a clock, chance, a process. What is handed out twice was never settled on disk.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    filter::{Filter, Verdict},
+    open::OpenList,
+    policy::{AFTER_MAX, Disposition, OnError, Policy, wait_before},
+};
+use crate::{
+    clock::{Mono, Now},
+    event::{Body, Event},
+    ident::{PluginName, Seq},
+    journal::{Counts, Cursor, CursorChange, NewDead, OpenEntry, Origin},
+};
+
+/// The open list is bounded: when it is full, the plugin waits.
+pub const OPEN_MAX: usize = 1000;
+/// Settlements that may wait for the disk.
+pub const UNCOMMITTED_MAX: usize = 1000;
+/// Progress without a settlement is written this seldom: repeating it only filters again.
+const LAZY: std::time::Duration = std::time::Duration::from_secs(10);
+/// Events in a row that used up their attempts: the plugin fails, not the event.
+const EXHAUSTED_MAX: u32 = 3;
+/// Lone crashes after which the event is to blame.
+const CRASHES_MAX: u32 = 2;
+
+/// An event to be handed out.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The event.
+    pub event: Arc<Event>,
+    /// Subscriptions that match, by index.
+    pub matched: Vec<u16>,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// An operator asked for it again.
+    pub is_replay: bool,
+    /// What the last attempt wanted to see again.
+    pub progress: Option<Box<str>>,
+}
+
+/// Why the plugin gets nothing more until somebody acts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It stops at an event that failed, as it asked for.
+    OnError(Seq),
+    /// Event after event used up its attempts.
+    Failing,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Machine {
+    plugin: PluginName,
+    policy: Policy,
+    filter: Filter,
+    position: Seq,
+    open: OpenList,
+    out: usize,
+    /// Out when the process crashed: one at a time until these are settled.
+    suspects: BTreeSet<Seq>,
+    /// Nothing goes out before this crash is on disk.
+    holds_for_commit: bool,
+    exhausted: u32,
+    refusal: Option<Refusal>,
+    needs_body: Option<Arc<Event>>,
+    change: Pending,
+    committing: bool,
+}
+
+/// What the journal has not heard of.
+#[derive(Debug, Default)]
+struct Pending {
+    settled: Vec<Seq>,
+    dead: Vec<NewDead>,
+    counts: Counts,
+    unwritten: usize,
+    is_urgent: bool,
+    has_moved: bool,
+    since: Option<Mono>,
+}
+
+impl Machine {
+    /// A dispatcher that stands at a position; open entries come by [`Self::reopen`].
+    #[must_use]
+    pub fn new(plugin: PluginName, policy: Policy, filter: Filter, position: Seq) -> Self {
+        Self {
+            plugin,
+            policy,
+            filter,
+            position,
+            open: OpenList::default(),
+            out: 0,
+            suspects: BTreeSet::new(),
+            holds_for_commit: false,
+            exhausted: 0,
+            refusal: None,
+            needs_body: None,
+            change: Pending::default(),
+            committing: false,
+        }
+    }
+
+    /// Puts an entry of the journal's cursor back, with its event; one that no longer matches is settled as skip.
+    pub fn reopen(&mut self, entry: OpenEntry, event: Arc<Event>, now: Now) {
+        match self.judge(&event) {
+            Verdict::Match(matched) => {
+                self.open
+                    .add(self.policy.order, event, matched, entry, true);
+            }
+            _ => {
+                self.change.counts.skipped += 1;
+                self.change.settled.push(entry.seq);
+                self.note(now, true);
+            }
+        }
+    }
+
+    /// Where it stands, for a test or a screen.
+    #[must_use]
+    pub fn position(&self) -> Seq {
+        self.position
+    }
+
+    /// How many wanted events are not settled.
+    #[must_use]
+    pub fn open_len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Why nothing goes out until somebody acts.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Somebody acted: it starts again where it stands.
+    pub fn enable(&mut self) {
+        self.refusal = None;
+        self.exhausted = 0;
+    }
+
+    /// How many rows to read, and after which position; none while there is no room.
+    #[must_use]
+    pub fn poll_read(&self) -> Option<(Seq, usize)> {
+        let room = OPEN_MAX.saturating_sub(self.open.len());
+        (room > 0 && self.needs_body.is_none() && self.refusal.is_none())
+            .then_some((self.position, room.min(256)))
+    }
+
+    /// The event whose body decides whether it is wanted.
+    #[must_use]
+    pub fn poll_body(&self) -> Option<&Arc<Event>> {
+        self.needs_body.as_ref()
+    }
+
+    /// The body of that event, or that the journal no longer has it.
+    pub fn handle_body(&mut self, event: &Arc<Event>, now: Now) {
+        if self.needs_body.take().is_some() {
+            self.handle_rows(std::slice::from_ref(event), now);
+        }
+    }
+
+    /// Looks at rows after the position, in order; stops at one whose body is needed.
+    pub fn handle_rows(&mut self, rows: &[Arc<Event>], now: Now) {
+        for event in rows {
+            if event.seq <= self.position || self.open.len() >= OPEN_MAX {
+                continue;
+            }
+            match self.judge(event) {
+                Verdict::NeedsBody => {
+                    self.needs_body = Some(Arc::clone(event));
+                    return;
+                }
+                Verdict::No => {}
+                Verdict::Match(_) if self.is_too_old(event, now) => self.change.counts.too_old += 1,
+                Verdict::Match(matched) => {
+                    let entry = new_entry(event.seq);
+                    self.open
+                        .add(self.policy.order, Arc::clone(event), matched, entry, false);
+                }
+            }
+            self.position = event.seq;
+            self.change.has_moved = true;
+            self.change.since.get_or_insert(now.mono);
+        }
+    }
+
+    /// The next event to hand out, if one may go.
+    pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
+        let window = if self.suspects.is_empty() {
+            self.policy.lanes()
+        } else {
+            1
+        };
+        let is_full = self.change.unwritten >= UNCOMMITTED_MAX;
+        if self.out >= window || self.refusal.is_some() || self.holds_for_commit || is_full {
+            return None;
+        }
+        if self.exhausted >= EXHAUSTED_MAX {
+            self.refusal = Some(Refusal::Failing);
+            return None;
+        }
+        let seq = self.open.take_ready(now.unix)?;
+        let open = self.open.get_mut(seq)?;
+        open.entry.deliveries += 1;
+        self.out += 1;
+        self.change.counts.delivered += 1;
+        Some(Delivery {
+            event: Arc::clone(&open.event),
+            matched: open.matched.clone(),
+            attempt: open.entry.deliveries,
+            is_replay: open.entry.origin != Origin::Event,
+            progress: open.entry.progress.clone(),
+        })
+    }
+
+    /// How the attempt at an event ended. `is_charged`: false when the site was away meanwhile.
+    pub fn handle_answer(
+        &mut self,
+        seq: Seq,
+        ended: Disposition,
+        is_charged: bool,
+        now: Now,
+        random: f32,
+    ) {
+        if !self.open.get_mut(seq).is_some_and(|open| open.is_out) {
+            return;
+        }
+        self.out -= 1;
+        match ended {
+            Disposition::Ok => {
+                self.exhausted = 0;
+                self.settle(seq, |counts| counts.ok += 1, now);
+            }
+            Disposition::Skip => self.settle(seq, |counts| counts.skipped += 1, now),
+            Disposition::Dead { reason } => self.bury(seq, "dead", &reason, now),
+            Disposition::Retry { after, reason } => {
+                self.again(
+                    seq,
+                    &reason,
+                    None,
+                    after.map(|wait| wait.min(AFTER_MAX)),
+                    is_charged,
+                    now,
+                    random,
+                );
+            }
+            Disposition::Failed { error, progress } => match self.policy.on_error {
+                OnError::Skip if is_charged => self.bury(seq, "skip", &error, now),
+                OnError::Stop if is_charged => {
+                    self.refusal = Some(Refusal::OnError(seq));
+                    self.hold(seq, &error, progress, now);
+                }
+                _ => self.again(seq, &error, progress, None, is_charged, now, random),
+            },
+        }
+    }
+
+    /// The process ended with events out. `is_own`: by itself, not by a stop or a signal from outside.
+    pub fn handle_exit(&mut self, is_own: bool, error: &str, now: Now) {
+        let out: Vec<Seq> = self
+            .open
+            .iter_mut()
+            .filter(|(_, open)| open.is_out)
+            .map(|(seq, _)| *seq)
+            .collect();
+        self.out = 0;
+        let is_lone = out.len() == 1;
+        if is_own {
+            self.suspects.extend(&out);
+        }
+        for seq in out {
+            let Some(open) = self.open.get_mut(seq) else {
+                continue;
+            };
+            if is_own && is_lone {
+                open.entry.crashes += 1;
+                open.entry.last_error = Some(error.into());
+                open.is_changed = true;
+                self.holds_for_commit = true;
+            }
+            let crashes = open.entry.crashes;
+            self.open.put_back(seq);
+            if crashes >= CRASHES_MAX {
+                self.poisoned(seq, error, now);
+            }
+        }
+        self.note(now, is_own && is_lone);
+    }
+
+    fn poisoned(&mut self, seq: Seq, error: &str, now: Now) {
+        if self.policy.on_error == OnError::Stop {
+            self.refusal = Some(Refusal::OnError(seq));
+        } else {
+            self.bury(seq, "crashed_plugin", error, now);
+        }
+    }
+
+    /// When [`Self::poll_commit`] or [`Self::poll_delivery`] may have something new.
+    #[must_use]
+    pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
+        let retry = self.open.next_at().map(|at| now.mono + (at - now.unix));
+        let commit = self
+            .change
+            .since
+            .filter(|_| !self.committing)
+            .map(|since| since + self.commit_wait());
+        retry.into_iter().chain(commit).min()
+    }
+
+    /// What the journal must hear of now; answered by [`Self::handle_committed`].
+    pub fn poll_commit(&mut self, now: Now) -> Option<CursorChange> {
+        let since = self.change.since?;
+        let is_due = self.change.is_urgent
+            || self.change.unwritten >= self.policy.settle_count
+            || now.mono >= since + self.commit_wait();
+        if self.committing || !is_due {
+            return None;
+        }
+        self.committing = true;
+        Some(self.take_change())
+    }
+
+    /// Everything that was not written yet, at a stop.
+    pub fn take_change(&mut self) -> CursorChange {
+        let Pending {
+            settled,
+            dead,
+            counts,
+            ..
+        } = std::mem::take(&mut self.change);
+        let mut put = Vec::new();
+        for (_, open) in self.open.iter_mut() {
+            if !open.is_kept || open.is_changed {
+                (open.is_kept, open.is_changed) = (true, false);
+                put.push(open.entry.clone());
+            }
+        }
+        CursorChange {
+            plugin: self.plugin.clone(),
+            position: self.position,
+            put,
+            settled,
+            dead,
+            counts,
+        }
+    }
+
+    /// The last change is on disk.
+    pub fn handle_committed(&mut self) {
+        self.committing = false;
+        // A crash that came while the commit was under way waits for its own.
+        self.holds_for_commit = self
+            .open
+            .iter_mut()
+            .any(|(_, open)| open.is_changed && open.entry.crashes > 0);
+    }
+
+    fn commit_wait(&self) -> std::time::Duration {
+        if self.change.unwritten > 0 {
+            self.policy.settle_wait
+        } else {
+            LAZY
+        }
+    }
+
+    fn judge(&self, event: &Event) -> Verdict {
+        let body = match &event.body {
+            Body::Here(body) => Some(&body[..]),
+            // Without its body nothing is known of its meta.
+            Body::Dropped => Some(&b"{}"[..]),
+            Body::Unread => None,
+        };
+        self.filter.judge(&event.facts, body)
+    }
+
+    fn is_too_old(&self, event: &Event, now: Now) -> bool {
+        let age = event.facts.created_at.map(|at| now.unix - at);
+        !self.policy.max_age.is_zero() && age.is_some_and(|age| age > self.policy.max_age)
+    }
+
+    fn settle(&mut self, seq: Seq, count: impl FnOnce(&mut Counts), now: Now) {
+        self.suspects.remove(&seq);
+        if let Some(open) = self.open.remove(seq) {
+            count(&mut self.change.counts);
+            if open.is_kept {
+                self.change.settled.push(seq);
+            }
+            self.change.unwritten += 1;
+            self.note(now, false);
+        }
+    }
+
+    fn bury(&mut self, seq: Seq, reason: &str, error: &str, now: Now) {
+        self.suspects.remove(&seq);
+        if let Some(open) = self.open.remove(seq) {
+            self.change.counts.dead += 1;
+            let (attempts, at) = (open.entry.attempts.max(open.entry.crashes).max(1), now.unix);
+            self.change.dead.push(NewDead {
+                seq,
+                reason: reason.into(),
+                error: error.into(),
+                attempts,
+                at,
+            });
+            self.note(now, true);
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one place for what a later attempt depends on"
+    )]
+    fn again(
+        &mut self,
+        seq: Seq,
+        error: &str,
+        progress: Option<Box<str>>,
+        after: Option<std::time::Duration>,
+        is_charged: bool,
+        now: Now,
+        random: f32,
+    ) {
+        let Some(open) = self.open.get_mut(seq) else {
+            return;
+        };
+        open.entry.attempts += u32::from(is_charged);
+        if open.entry.attempts >= self.policy.max_attempts {
+            self.exhausted += 1;
+            return self.bury(seq, "attempts", error, now);
+        }
+        let wait = after.unwrap_or_else(|| wait_before(open.entry.attempts.max(1), random));
+        open.entry.next_at = Some(now.unix + wait);
+        self.change.counts.retried += 1;
+        self.hold(seq, error, progress, now);
+    }
+
+    fn hold(&mut self, seq: Seq, error: &str, progress: Option<Box<str>>, now: Now) {
+        if let Some(open) = self.open.get_mut(seq) {
+            open.entry.last_error = Some(error.into());
+            open.entry.progress = progress.or(open.entry.progress.take());
+            open.is_changed = true;
+        }
+        self.open.put_back(seq);
+        self.note(now, true);
+    }
+
+    fn note(&mut self, now: Now, is_urgent: bool) {
+        self.change.is_urgent |= is_urgent;
+        self.change.since.get_or_insert(now.mono);
+    }
+}
+
+fn new_entry(seq: Seq) -> OpenEntry {
+    OpenEntry {
+        seq,
+        origin: Origin::Event,
+        attempts: 0,
+        crashes: 0,
+        deliveries: 0,
+        next_at: None,
+        last_error: None,
+        progress: None,
+    }
+}
+
+/// A machine that goes on from a cursor, given the events of its open list; for tests and starts alike.
+pub fn resume(mut machine: Machine, cursor: &Cursor, events: &[Arc<Event>], now: Now) -> Machine {
+    for entry in &cursor.open {
+        if let Some(event) = events.iter().find(|event| event.seq == entry.seq) {
+            machine.reopen(entry.clone(), Arc::clone(event), now);
+        }
+    }
+    machine
+}

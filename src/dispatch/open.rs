@@ -1,0 +1,183 @@
+//! The open list in its lanes: wanted events that are not settled.
+//!
+//! At most one event of a lane is out; a delayed retry holds up its own lane only. Each step costs the logarithm of the list.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use super::policy::Order;
+use crate::{
+    clock::Unix,
+    event::{Event, Facts},
+    ident::Seq,
+    journal::OpenEntry,
+};
+
+/// What keeps its order with what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    /// Everything.
+    All,
+    /// The events of one entity; none: those without one.
+    Entity(Option<(Box<str>, i64)>),
+    /// The events of one project; none: those without one.
+    Project(Option<i64>),
+    /// Nothing: each event alone.
+    Alone(Seq),
+}
+
+impl Lane {
+    pub(super) fn of(order: Order, seq: Seq, facts: &Facts) -> Self {
+        match order {
+            Order::All => Self::All,
+            Order::Entity => Self::Entity(
+                facts
+                    .entity_or_subject()
+                    .map(|link| (link.kind.clone(), link.id)),
+            ),
+            Order::Project => Self::Project(facts.project.as_ref().map(|link| link.id)),
+            Order::None => Self::Alone(seq),
+        }
+    }
+}
+
+/// One open event.
+#[derive(Debug, Clone)]
+pub(super) struct Open {
+    pub(super) event: Arc<Event>,
+    pub(super) matched: Vec<u16>,
+    pub(super) entry: OpenEntry,
+    pub(super) is_out: bool,
+    /// The journal knows it.
+    pub(super) is_kept: bool,
+    /// The journal must hear of it.
+    pub(super) is_changed: bool,
+    lane: Lane,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct OpenList {
+    all: BTreeMap<Seq, Open>,
+    lanes: HashMap<Lane, BTreeSet<Seq>>,
+    /// First of their lanes, not out, their time has come.
+    ready: BTreeSet<Seq>,
+    /// First of their lanes, not out, to wait.
+    delayed: BTreeSet<(Unix, Seq)>,
+}
+
+impl OpenList {
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn get_mut(&mut self, seq: Seq) -> Option<&mut Open> {
+        self.all.get_mut(&seq)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Seq, &mut Open)> {
+        self.all.iter_mut()
+    }
+
+    pub(super) fn add(
+        &mut self,
+        order: Order,
+        event: Arc<Event>,
+        matched: Vec<u16>,
+        entry: OpenEntry,
+        is_kept: bool,
+    ) {
+        let seq = event.seq;
+        let lane = Lane::of(order, seq, &event.facts);
+        self.lanes.entry(lane.clone()).or_default().insert(seq);
+        self.all.insert(
+            seq,
+            Open {
+                event,
+                matched,
+                entry,
+                is_out: false,
+                is_kept,
+                is_changed: false,
+                lane: lane.clone(),
+            },
+        );
+        self.line_up(&lane);
+    }
+
+    /// Removes one that is settled; the next of its lane may go.
+    pub(super) fn remove(&mut self, seq: Seq) -> Option<Open> {
+        let open = self.all.remove(&seq)?;
+        self.ready.remove(&seq);
+        self.delayed.retain(|(_, other)| *other != seq);
+        if let Some(lane) = self.lanes.get_mut(&open.lane) {
+            lane.remove(&seq);
+            if lane.is_empty() {
+                self.lanes.remove(&open.lane);
+            }
+        }
+        let lane = open.lane.clone();
+        self.line_up(&lane);
+        Some(open)
+    }
+
+    /// Takes one back that was out.
+    pub(super) fn put_back(&mut self, seq: Seq) {
+        if let Some(open) = self.all.get_mut(&seq) {
+            open.is_out = false;
+            let lane = open.lane.clone();
+            self.line_up(&lane);
+        }
+    }
+
+    /// The next one that may go out, lowest `seq` first; it counts as out from now on.
+    pub(super) fn take_ready(&mut self, now: Unix) -> Option<Seq> {
+        while let Some((at, seq)) = self.delayed.first().copied()
+            && at <= now
+        {
+            self.delayed.pop_first();
+            self.ready.insert(seq);
+        }
+        let seq = self.ready.pop_first()?;
+        self.all.get_mut(&seq)?.is_out = true;
+        Some(seq)
+    }
+
+    /// When the next delayed one may go.
+    pub(super) fn next_at(&self) -> Option<Unix> {
+        self.delayed.first().map(|(at, _)| *at)
+    }
+
+    /// Puts the first of a lane where it belongs, and takes the others off.
+    fn line_up(&mut self, lane: &Lane) {
+        let Some(seqs) = self.lanes.get(lane) else {
+            return;
+        };
+        let mut first = seqs.iter();
+        let Some(seq) = first.next() else { return };
+        // A redriven event may have come before one that stood first.
+        if let Some(second) = first.next() {
+            self.ready.remove(second);
+            if let Some(at) = self.all.get(second).and_then(|open| open.entry.next_at) {
+                self.delayed.remove(&(at, *second));
+            }
+        }
+        let is_lane_out = seqs
+            .iter()
+            .take(2)
+            .any(|seq| self.all.get(seq).is_some_and(|open| open.is_out));
+        if is_lane_out {
+            return;
+        }
+        match self.all.get(seq).and_then(|open| open.entry.next_at) {
+            Some(at) => {
+                self.delayed.insert((at, *seq));
+            }
+            None => {
+                self.ready.insert(*seq);
+            }
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! What the dispatcher promises, against a naive journal and a plugin that does anything.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use proptest::prelude::*;
+use sgeventd_protocol::manifest::{Manifest, OnError, Order};
+
+use super::{machine::resume, *};
+use crate::{
+    clock::{Mono, Now, Unix},
+    event::{Body, Event, parse},
+    ident::{PluginName, Seq, Timeline},
+    journal::{Cursor, CursorChange, OpenEntry},
+};
+
+fn event(seq: u64, entity: u64) -> Arc<Event> {
+    let row =
+        format!(r#"{{"id":{seq},"event_type":"T","entity":{{"type":"Shot","id":{entity}}}}}"#);
+    let (facts, body) = parse(Timeline(0), &row).expect("a row");
+    Arc::new(Event {
+        seq: Seq(seq),
+        facts,
+        body: Body::Here(body),
+    })
+}
+
+/// A journal in a few lines: what was committed.
+#[derive(Default)]
+struct Disk {
+    position: Seq,
+    open: BTreeMap<Seq, OpenEntry>,
+    dead: Vec<u64>,
+}
+
+impl Disk {
+    fn commit(&mut self, change: CursorChange) {
+        assert!(
+            change.position >= self.position,
+            "a position never goes back"
+        );
+        self.position = change.position;
+        for entry in change.put {
+            self.open.insert(entry.seq, entry);
+        }
+        for seq in change.settled {
+            self.open.remove(&seq);
+        }
+        for dead in change.dead {
+            self.open.remove(&dead.seq);
+            self.dead.push(dead.seq.0);
+        }
+    }
+}
+
+struct World {
+    events: Vec<Arc<Event>>,
+    machine: Machine,
+    policy: Policy,
+    disk: Disk,
+    now: Now,
+    out: Vec<Delivery>,
+    settled: BTreeSet<u64>,
+}
+
+impl World {
+    fn new(events: Vec<Arc<Event>>, policy: Policy) -> Self {
+        let machine = Self::machine(&policy, Seq(0));
+        let now = Now {
+            mono: Mono(0),
+            unix: Unix(1_000_000),
+        };
+        let (disk, out, settled) = (Disk::default(), Vec::new(), BTreeSet::new());
+        Self {
+            events,
+            machine,
+            policy,
+            disk,
+            now,
+            out,
+            settled,
+        }
+    }
+
+    fn machine(policy: &Policy, position: Seq) -> Machine {
+        let manifest: Manifest =
+            serde_json::from_str(r#"{"subscriptions":[{}]}"#).expect("a manifest");
+        let filter = Filter::new(&manifest, SelfIdentity::default());
+        Machine::new(PluginName::new("p"), policy.clone(), filter, position)
+    }
+
+    fn pass(&mut self, wait: Duration) {
+        self.now = Now {
+            mono: self.now.mono + wait,
+            unix: self.now.unix + wait,
+        };
+    }
+
+    fn commit(&mut self) {
+        if let Some(change) = self.machine.poll_commit(self.now) {
+            self.disk.commit(change);
+            self.machine.handle_committed();
+        }
+    }
+
+    /// Reads, and takes all deliveries that may go.
+    fn turn(&mut self) -> usize {
+        while let Some((after, rows)) = self.machine.poll_read() {
+            let page: Vec<_> = self
+                .events
+                .iter()
+                .filter(|e| e.seq > after)
+                .take(rows)
+                .cloned()
+                .collect();
+            if page.is_empty() {
+                break;
+            }
+            self.machine.handle_rows(&page, self.now);
+        }
+        let mut taken = 0;
+        while let Some(delivery) = self.machine.poll_delivery(self.now) {
+            self.out.push(delivery);
+            taken += 1;
+        }
+        taken
+    }
+
+    fn answer(&mut self, at: usize, ended: Disposition) {
+        let delivery = self.out.remove(at);
+        if matches!(ended, Disposition::Ok) {
+            self.settled.insert(delivery.event.seq.0);
+        }
+        self.machine
+            .handle_answer(delivery.event.seq, ended, true, self.now, 0.5);
+    }
+
+    /// The daemon dies and starts with what is on disk.
+    fn restart(&mut self) {
+        self.out.clear();
+        let cursor = Cursor {
+            position: self.disk.position,
+            open: self.disk.open.values().cloned().collect(),
+        };
+        self.machine = resume(
+            Self::machine(&self.policy, cursor.position),
+            &cursor,
+            &self.events,
+            self.now,
+        );
+    }
+}
+
+fn failed() -> Disposition {
+    Disposition::Failed {
+        error: "no".into(),
+        progress: Some("7".into()),
+    }
+}
+
+fn seqs(world: &World) -> Vec<u64> {
+    world
+        .out
+        .iter()
+        .map(|delivery| delivery.event.seq.0)
+        .collect()
+}
+
+#[test]
+fn one_lane_hands_out_one_at_a_time_in_order() {
+    let mut world = World::new(
+        (1..=3).map(|seq| event(seq, seq)).collect(),
+        Policy::default(),
+    );
+    for seq in 1..=3 {
+        world.turn();
+        assert_eq!(seqs(&world), [seq]);
+        world.answer(0, Disposition::Ok);
+    }
+    world.pass(Duration::from_millis(100));
+    world.commit();
+    assert_eq!((world.disk.position, world.disk.open.len()), (Seq(3), 0));
+}
+
+#[test]
+fn a_delayed_retry_holds_up_its_lane_only() {
+    let policy = Policy {
+        window: 8,
+        order: Order::Entity,
+        ..Policy::default()
+    };
+    let events = vec![event(1, 1), event(2, 2), event(3, 1), event(4, 2)];
+    let mut world = World::new(events, policy);
+    world.turn();
+    assert_eq!(seqs(&world), [1, 2]);
+    world.answer(0, failed());
+    world.answer(0, Disposition::Ok);
+    world.turn();
+    assert_eq!(seqs(&world), [4]);
+    world.pass(Duration::from_secs(1));
+    world.turn();
+    assert_eq!(seqs(&world), [4, 1]);
+    assert_eq!(
+        (world.out[1].attempt, world.out[1].progress.as_deref()),
+        (2, Some("7"))
+    );
+}
+
+#[test]
+fn attempts_end_in_a_dead_letter_and_three_in_a_row_in_a_refusal() {
+    let mut world = World::new(
+        (1..=5).map(|seq| event(seq, seq)).collect(),
+        Policy::default(),
+    );
+    let mut deliveries = 0;
+    while world.machine.refusal().is_none() {
+        deliveries += world.turn();
+        if !world.out.is_empty() {
+            world.answer(0, failed());
+        }
+        world.commit();
+        world.pass(Duration::from_secs(200));
+    }
+    assert_eq!((deliveries, world.disk.dead.clone()), (15, vec![1, 2, 3]));
+    assert_eq!(world.machine.refusal(), Some(&Refusal::Failing));
+    world.machine.enable();
+    world.turn();
+    assert_eq!(seqs(&world), [4]);
+}
+
+#[test]
+fn on_error_stop_stays_at_the_event_and_skip_buries_it() {
+    let policy = |on_error| Policy {
+        on_error,
+        ..Policy::default()
+    };
+    let mut world = World::new(vec![event(1, 1), event(2, 1)], policy(OnError::Stop));
+    world.turn();
+    world.answer(0, failed());
+    assert_eq!(
+        (world.turn(), world.machine.refusal()),
+        (0, Some(&Refusal::OnError(Seq(1))))
+    );
+    world.machine.enable();
+    world.turn();
+    assert_eq!(seqs(&world), [1]);
+    let mut world = World::new(vec![event(1, 1), event(2, 1)], policy(OnError::Skip));
+    world.turn();
+    world.answer(0, failed());
+    world.turn();
+    assert_eq!(seqs(&world), [2]);
+}
+
+#[test]
+fn what_the_site_is_to_blame_for_is_not_charged() {
+    let mut world = World::new(
+        vec![event(1, 1)],
+        Policy {
+            max_attempts: 2,
+            ..Policy::default()
+        },
+    );
+    for _ in 0..10 {
+        world.turn();
+        let delivery = world.out.remove(0);
+        world
+            .machine
+            .handle_answer(delivery.event.seq, failed(), false, world.now, 0.5);
+        world.pass(Duration::from_secs(10));
+    }
+    world.turn();
+    assert_eq!((world.out[0].attempt, world.disk.dead.len()), (11, 0));
+}
+
+#[test]
+fn an_event_that_kills_the_plugin_is_found_alone_and_charged_on_disk_first() {
+    let policy = Policy {
+        window: 4,
+        order: Order::None,
+        ..Policy::default()
+    };
+    let mut world = World::new((1..=3).map(|seq| event(seq, seq)).collect(), policy);
+    assert_eq!(world.turn(), 3);
+    world.events.extend((4..=5).map(|seq| event(seq, seq)));
+    let crash = |world: &mut World| {
+        world.out.clear();
+        world.machine.handle_exit(true, "SIGSEGV", world.now);
+    };
+    crash(&mut world);
+    assert_eq!((world.turn(), seqs(&world)), (1, vec![1]));
+    crash(&mut world);
+    assert_eq!(world.turn(), 0, "not before the crash is on disk");
+    world.commit();
+    assert_eq!((world.turn(), seqs(&world)), (1, vec![1]));
+    crash(&mut world);
+    world.commit();
+    assert_eq!(world.disk.dead, [1]);
+    for seq in [2, 3] {
+        assert_eq!(
+            (world.turn(), seqs(&world)),
+            (1, vec![seq]),
+            "one at a time"
+        );
+        world.answer(0, Disposition::Ok);
+    }
+    assert_eq!(world.turn(), 2, "and then the window is open again");
+}
+
+#[test]
+fn a_stop_charges_nothing() {
+    let mut world = World::new(vec![event(1, 1)], Policy::default());
+    for _ in 0..5 {
+        world.turn();
+        world.out.clear();
+        world.machine.handle_exit(false, "stop", world.now);
+    }
+    assert_eq!((world.turn(), world.disk.dead.len()), (1, 0));
+}
+
+#[derive(Debug, Clone)]
+enum Happening {
+    Turn,
+    Answer(usize, u8),
+    Crash(bool),
+    Pass(u16),
+    Commit,
+    Restart,
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let one = prop_oneof![
+        4 => Just(Happening::Turn),
+        6 => (0usize..8, 0u8..8).prop_map(|(at, how)| Happening::Answer(at, how)),
+        1 => any::<bool>().prop_map(Happening::Crash),
+        2 => (0u16..5000).prop_map(Happening::Pass),
+        3 => Just(Happening::Commit),
+        1 => Just(Happening::Restart),
+    ];
+    prop::collection::vec(one, 0..120)
+}
+
+proptest! {
+    #[test]
+    fn each_event_is_settled_or_dead_once_and_lanes_keep_their_order(
+        happenings in happenings(), entities in prop::collection::vec(1u64..4, 1..30), order in 0usize..4,
+    ) {
+        let order = [Order::All, Order::Entity, Order::Project, Order::None][order];
+        let events: Vec<_> = (1..).zip(&entities).map(|(seq, entity)| event(seq, *entity)).collect();
+        let mut world = World::new(events, Policy { window: 4, order, ..Policy::default() });
+        for happening in happenings {
+            step(&mut world, &happening);
+            // One of a lane at a time, and never behind one that is not settled.
+            for (at, delivery) in world.out.iter().enumerate() {
+                let lane = |d: &Delivery| open::Lane::of(order, d.event.seq, &d.event.facts);
+                prop_assert!(world.out[..at].iter().all(|other| lane(other) != lane(delivery)));
+            }
+        }
+        for _ in 0..2000 {
+            world.machine.enable();
+            world.turn();
+            while !world.out.is_empty() {
+                world.answer(0, Disposition::Ok);
+            }
+            world.commit();
+            world.pass(Duration::from_secs(5));
+        }
+        prop_assert_eq!(world.disk.open.len(), 0);
+        let mut dead = world.disk.dead.clone();
+        dead.sort_unstable();
+        let once: BTreeSet<u64> = dead.iter().copied().collect();
+        prop_assert_eq!(once.len(), dead.len(), "a dead letter exists once");
+        let all: BTreeSet<u64> = world.settled.union(&once).copied().collect();
+        prop_assert_eq!(all.len(), entities.len());
+    }
+}
+
+fn step(world: &mut World, happening: &Happening) {
+    match happening {
+        Happening::Turn => drop(world.turn()),
+        Happening::Answer(at, how) if !world.out.is_empty() => {
+            let ended = match how {
+                0 => failed(),
+                1 => Disposition::Retry {
+                    after: None,
+                    reason: "later".into(),
+                },
+                2 => Disposition::Dead {
+                    reason: "never".into(),
+                },
+                _ => Disposition::Ok,
+            };
+            world.answer(at % world.out.len(), ended);
+        }
+        Happening::Crash(is_own) => {
+            world.out.clear();
+            world.machine.handle_exit(*is_own, "crash", world.now);
+        }
+        Happening::Pass(ms) => world.pass(Duration::from_millis((*ms).into())),
+        Happening::Commit => world.commit(),
+        Happening::Restart => world.restart(),
+        Happening::Answer(..) => {}
+    }
+}
