@@ -55,7 +55,7 @@ impl Lines {
     /// # Cancel safety
     /// Safe.
     pub async fn next(&mut self) -> Option<Line> {
-        let mut chunk = [0u8; 16 * 1024];
+        let mut chunk = vec![0u8; 16 * 1024];
         loop {
             if let Some(line) = self.ready.pop_front() {
                 return Some(line);

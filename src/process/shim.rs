@@ -8,13 +8,14 @@
 )]
 
 use std::{
-    ffi::OsString,
+    ffi::{CString, OsString},
     fs::File,
+    io,
     os::{
         fd::{FromRawFd as _, RawFd},
-        unix::process::CommandExt as _,
+        unix::ffi::OsStrExt as _,
     },
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
 use nix::{
@@ -22,10 +23,10 @@ use nix::{
     sys::{
         prctl,
         resource::{Resource, setrlimit},
-        signal::Signal,
+        signal::{SigHandler, Signal, signal},
         stat::{Mode, umask},
     },
-    unistd::{Uid, getppid, setsid},
+    unistd::{Uid, execv, getppid, setsid},
 };
 
 use super::spawn::write_verdict;
@@ -53,9 +54,25 @@ pub fn shim_main(args: &[OsString]) -> Option<ExitCode> {
     if number(keys, "parent").is_some_and(|parent| getppid().as_raw() != parent) {
         return Some(ExitCode::from(127));
     }
-    let error = Command::new(program).args(args).exec();
-    write_verdict(&verdict, 'x', &error);
+    write_verdict(&verdict, 'x', &execute(program, args));
     Some(ExitCode::from(127))
+}
+
+/// Becomes the program; returns only with the reason why not. A file that is no program is not tried as a shell script.
+fn execute(program: &OsString, args: &[OsString]) -> io::Error {
+    // SAFETY: the default action; our own runtime ignores the signal, and the program must not inherit that.
+    let _cannot_fail = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    let words: Result<Vec<CString>, _> = std::iter::once(program)
+        .chain(args)
+        .map(|word| CString::new(word.as_bytes()))
+        .collect();
+    let Ok(words) = words else {
+        return io::ErrorKind::InvalidInput.into();
+    };
+    match execv(&words[0], &words) {
+        Err(error) => error.into(),
+        Ok(never) => match never {},
+    }
 }
 
 /// Session, descriptors, limits, and the promise to die with the daemon. What the machine refuses is done without.

@@ -1,3 +1,5 @@
 //! One module per promise.
 
+mod children_are_started_and_ended;
+mod every_event_is_found;
 mod mail;
