@@ -1,1 +1,0 @@
-//! Builds every task from the config, starts them in order and stops them in reverse.
