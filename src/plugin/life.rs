@@ -1,0 +1,615 @@
+//! The life of one plugin's process: when it is started, stopped, started again, given up. Pure.
+//!
+//! In: what happened to the process, its files, its config; times and chance are handed in. Out: what the task must do.
+//! Never: a process, a pipe, a clock. What is not named here is stale and changes nothing.
+
+use std::{collections::VecDeque, time::Duration};
+
+use sgeventd_protocol::message::Reason as Why;
+
+use crate::clock::{Mono, Now, Unix};
+
+/// So many failures within [`LOOP_TIME`] are a crash loop.
+const LOOP_FAILURES: usize = 8;
+const LOOP_TIME: Duration = Duration::from_secs(15 * 60);
+/// After so long a service the first restart is at once.
+const GOOD_SERVICE: Duration = Duration::from_secs(60);
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// A plugin that disabled itself, or was given up, is tried again this often.
+const PROBE: Duration = Duration::from_secs(3600);
+
+/// Why a plugin is disabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// Its manifest, protocol version or config cannot be used.
+    Manifest(String),
+    /// It said so itself: `disable`, `unhealthy` or exit 78.
+    Itself(String),
+    /// It ended again and again.
+    CrashLoop(String),
+    /// Event after event used up its attempts.
+    Failing,
+    /// It stops at an event that failed.
+    OnError(String),
+    /// An operator said so.
+    Operator,
+}
+
+impl Cause {
+    /// The word of the protocol's table.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Manifest(_) => "manifest",
+            Self::Itself(_) => "self",
+            Self::CrashLoop(_) => "crash_loop",
+            Self::Failing => "failing",
+            Self::OnError(_) => "on_error",
+            Self::Operator => "operator",
+        }
+    }
+
+    /// In a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Manifest(what) => what.clone(),
+            Self::Itself(what) => format!("it disabled itself: {what}"),
+            Self::CrashLoop(what) => {
+                format!("crash loop: {LOOP_FAILURES} failures within 15 minutes, the last: {what}")
+            }
+            Self::Failing => "three events in a row used up their attempts".to_owned(),
+            Self::OnError(what) => format!("it stops at an event that failed: {what}"),
+            Self::Operator => "disabled by an operator".to_owned(),
+        }
+    }
+
+    fn probe_at(&self, now: Mono) -> Option<Mono> {
+        let is_probed = matches!(self, Self::Itself(_) | Self::CrashLoop(_) | Self::Failing);
+        is_probed.then(|| now + PROBE)
+    }
+}
+
+/// What comes after the process has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing: the daemon stops, or the plugin was removed.
+    Rest,
+    /// A new process.
+    Start(Why),
+    /// The version that has passed its handshake takes over.
+    Swap,
+    /// Nothing until somebody acts.
+    Disable(Cause),
+    /// Nothing until the file is back.
+    Miss,
+    /// It counts as a failure.
+    Fail(String),
+}
+
+/// How a plugin is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// No process, and none is wanted.
+    Stopped,
+    /// The process shakes hands.
+    Starting,
+    /// It takes events.
+    Ready {
+        /// Since when.
+        since: Mono,
+    },
+    /// Its open events are waited for, then it is stopped.
+    Draining(Then),
+    /// It is being stopped.
+    Stopping(Then),
+    /// It failed and is started again.
+    Backoff {
+        /// Then.
+        until: Mono,
+        /// What went wrong.
+        error: String,
+    },
+    /// Its file is gone.
+    Missing,
+    /// It gets nothing until somebody acts, or the probe.
+    Disabled {
+        /// Why.
+        cause: Cause,
+        /// Tried again by itself.
+        probe_at: Option<Mono>,
+    },
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// It shall run.
+    Start,
+    /// The process answered `start`.
+    Ready,
+    /// The process could not be started, or did not shake hands and is dead already.
+    StartFailed(String),
+    /// It lives, but its handshake failed.
+    HandshakeFailed(String),
+    /// It lives, but it cannot or does not want to run, or its events fail.
+    Refused(Cause),
+    /// It must be ended and started again: it hangs.
+    Hung(String),
+    /// The process has ended. `counts`: as a failure, if nobody asked for it.
+    Exited {
+        /// In words.
+        error: String,
+        /// False when an event is to blame, or a signal from outside.
+        counts: bool,
+    },
+    /// Its files or its config changed.
+    Changed,
+    /// The changed version passed `initialize`.
+    Validated,
+    /// The changed version did not.
+    Invalid,
+    /// Its file is gone.
+    Vanished,
+    /// An operator enables it.
+    Enable,
+    /// An operator disables it.
+    Disable,
+    /// The daemon stops.
+    Shutdown,
+    /// Time has passed.
+    Tick,
+}
+
+/// What the task must do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Start a process.
+    Spawn(Why),
+    /// Start the changed version beside the running one, up to `initialize`.
+    Validate,
+    /// The changed version takes over.
+    Promote,
+    /// Wait for its open events, then stop it.
+    Drain,
+    /// Stop it now, from SIGTERM on.
+    End,
+    /// It was given up; somebody must know.
+    TellDisabled,
+    /// It works again.
+    TellRecovered,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Life {
+    state: State,
+    since: Unix,
+    failures: VecDeque<Mono>,
+    /// Failures in a row without good service between.
+    streak: u32,
+    restarts: u32,
+}
+
+impl Life {
+    /// A plugin without a process; `is_disabled`: by an operator, before the daemon started.
+    #[must_use]
+    pub fn new(is_disabled: bool, now: Now) -> Self {
+        let state = if is_disabled {
+            State::Disabled {
+                cause: Cause::Operator,
+                probe_at: None,
+            }
+        } else {
+            State::Stopped
+        };
+        Self {
+            state,
+            since: now.unix,
+            failures: VecDeque::new(),
+            streak: 0,
+            restarts: 0,
+        }
+    }
+
+    /// How it is.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Since when.
+    #[must_use]
+    pub fn since(&self) -> Unix {
+        self.since
+    }
+
+    /// Restarts that nobody asked for.
+    #[must_use]
+    pub fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// When [`Input::Tick`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        match &self.state {
+            State::Backoff { until, .. } => Some(*until),
+            State::Disabled { probe_at, .. } => *probe_at,
+            _ => None,
+        }
+    }
+
+    /// Takes one step; `random` is from 0 to 1.
+    pub fn step(&mut self, input: Input, now: Now, random: f32) -> Vec<Action> {
+        let before = self.state.clone();
+        let actions = self.go(input, now.mono, random);
+        if std::mem::discriminant(&before) != std::mem::discriminant(&self.state) {
+            self.since = now.unix;
+        }
+        actions
+    }
+
+    fn go(&mut self, input: Input, now: Mono, random: f32) -> Vec<Action> {
+        use {Action as A, Input as I, State as S};
+        let state = self.state.clone();
+        match (state, input) {
+            (S::Stopped, I::Start) => self.start(Why::Boot),
+            (S::Missing, I::Start | I::Changed) => self.start(Why::Changed),
+            (S::Starting, I::Ready) => {
+                self.state = S::Ready { since: now };
+                vec![A::TellRecovered]
+            }
+            (S::Starting, I::StartFailed(error)) => self.fail(error, now, random),
+            (S::Starting | S::Ready { .. }, I::HandshakeFailed(error) | I::Hung(error)) => {
+                self.state = S::Stopping(Then::Fail(error));
+                vec![A::End]
+            }
+            (S::Starting, I::Refused(cause)) => self.wind_down(Then::Disable(cause), false),
+            (
+                S::Starting | S::Ready { .. },
+                I::Exited {
+                    error,
+                    counts: true,
+                },
+            ) => self.fail_after(error, now, random),
+            (S::Starting | S::Ready { .. }, I::Exited { counts: false, .. }) => {
+                self.restarts += 1;
+                self.start(Why::Crash)
+            }
+            (S::Ready { .. }, I::Refused(cause)) => self.wind_down(Then::Disable(cause), true),
+            (S::Ready { .. }, I::Changed) => vec![A::Validate],
+            (S::Ready { .. }, I::Validated) => self.wind_down(Then::Swap, true),
+            // What starts may be half of the old and half of the new file.
+            (S::Starting, I::Changed) => self.wind_down(Then::Start(Why::Changed), false),
+            (S::Draining(_) | S::Stopping(_), I::Hung(_)) => vec![A::End],
+            (S::Draining(then) | S::Stopping(then), I::Exited { .. }) => {
+                self.after(then, now, random)
+            }
+            (S::Draining(Then::Swap) | S::Stopping(Then::Swap), I::Invalid) => {
+                self.redirect(Then::Start(Why::Changed))
+            }
+            (S::Draining(then) | S::Stopping(then), I::Changed | I::Enable)
+                if !matches!(
+                    then,
+                    Then::Rest | Then::Swap | Then::Disable(Cause::Operator)
+                ) =>
+            {
+                self.redirect(Then::Start(Why::Changed))
+            }
+            (S::Draining(_) | S::Stopping(_), I::Disable) => {
+                self.redirect(Then::Disable(Cause::Operator))
+            }
+            (S::Draining(_) | S::Stopping(_), I::Shutdown) => self.redirect(Then::Rest),
+            (S::Backoff { .. }, I::Changed) => self.start(Why::Changed),
+            (S::Backoff { until, .. }, I::Tick) if now >= until => {
+                self.restarts += 1;
+                self.start(Why::Crash)
+            }
+            (S::Disabled { cause, .. }, I::Changed) if cause != Cause::Operator => {
+                self.start_again(Why::Changed)
+            }
+            (S::Disabled { probe_at, .. }, I::Tick) if probe_at.is_some_and(|at| now >= at) => {
+                self.start_again(Why::Probe)
+            }
+            (S::Disabled { .. } | S::Backoff { .. } | S::Stopped, I::Enable) => {
+                self.start_again(Why::Enabled)
+            }
+            (S::Starting | S::Ready { .. }, I::Vanished) => self.wind_down(Then::Miss, true),
+            (S::Stopped | S::Backoff { .. }, I::Vanished) => {
+                self.state = S::Missing;
+                vec![]
+            }
+            (S::Starting | S::Ready { .. }, I::Disable) => {
+                self.wind_down(Then::Disable(Cause::Operator), true)
+            }
+            (S::Stopped | S::Backoff { .. } | S::Missing | S::Disabled { .. }, I::Disable) => {
+                self.after(Then::Disable(Cause::Operator), now, random)
+            }
+            (S::Starting | S::Ready { .. }, I::Shutdown) => self.wind_down(Then::Rest, true),
+            (_, I::Shutdown) => {
+                self.state = S::Stopped;
+                vec![]
+            }
+            _ => vec![],
+        }
+    }
+
+    fn start(&mut self, why: Why) -> Vec<Action> {
+        self.state = State::Starting;
+        vec![Action::Spawn(why)]
+    }
+
+    /// Somebody acted: what it did before no longer counts.
+    fn start_again(&mut self, why: Why) -> Vec<Action> {
+        self.failures.clear();
+        self.streak = 0;
+        self.start(why)
+    }
+
+    fn redirect(&mut self, to: Then) -> Vec<Action> {
+        match &mut self.state {
+            State::Draining(then) | State::Stopping(then) => *then = to,
+            _ => {}
+        }
+        vec![]
+    }
+
+    fn wind_down(&mut self, then: Then, drains: bool) -> Vec<Action> {
+        let action = if drains { Action::Drain } else { Action::End };
+        self.state = if drains {
+            State::Draining(then)
+        } else {
+            State::Stopping(then)
+        };
+        vec![action]
+    }
+
+    fn after(&mut self, then: Then, now: Mono, random: f32) -> Vec<Action> {
+        match then {
+            Then::Rest => {
+                self.state = State::Stopped;
+                vec![]
+            }
+            Then::Start(why) => self.start_again(why),
+            Then::Swap => {
+                self.state = State::Starting;
+                self.failures.clear();
+                vec![Action::Promote]
+            }
+            Then::Disable(cause) => {
+                let is_asked = cause == Cause::Operator;
+                let probe_at = cause.probe_at(now);
+                self.state = State::Disabled { cause, probe_at };
+                if is_asked {
+                    vec![]
+                } else {
+                    vec![Action::TellDisabled]
+                }
+            }
+            Then::Miss => {
+                self.state = State::Missing;
+                vec![]
+            }
+            Then::Fail(error) => self.fail(error, now, random),
+        }
+    }
+
+    /// The process ended while it ran: after good service the streak begins anew.
+    fn fail_after(&mut self, error: String, now: Mono, random: f32) -> Vec<Action> {
+        if let State::Ready { since } = self.state
+            && now - since >= GOOD_SERVICE
+        {
+            self.streak = 0;
+            self.failures.push_back(now);
+            self.restarts += 1;
+            return self.start(Why::Crash);
+        }
+        self.fail(error, now, random)
+    }
+
+    fn fail(&mut self, error: String, now: Mono, random: f32) -> Vec<Action> {
+        self.failures.push_back(now);
+        while self
+            .failures
+            .front()
+            .is_some_and(|at| now - *at > LOOP_TIME)
+        {
+            self.failures.pop_front();
+        }
+        if self.failures.len() >= LOOP_FAILURES {
+            return self.after(Then::Disable(Cause::CrashLoop(error)), now, random);
+        }
+        let base = Duration::from_secs(1 << self.streak.min(6)).min(BACKOFF_MAX);
+        self.streak += 1;
+        let until = now + base.mul_f32(1.0 + 0.2 * random);
+        self.state = State::Backoff { until, error };
+        vec![]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Now {
+        Now {
+            mono: Mono(ms),
+            unix: Unix(i64::try_from(ms).expect("small")),
+        }
+    }
+
+    fn life(state: State) -> Life {
+        Life {
+            state,
+            ..Life::new(false, at(0))
+        }
+    }
+
+    fn exited(counts: bool) -> Input {
+        Input::Exited {
+            error: "exit 1".into(),
+            counts,
+        }
+    }
+
+    #[test]
+    fn the_table() {
+        use {Action as A, Input as I, State as S};
+        let ready = || S::Ready { since: Mono(0) };
+        let disabled = |cause: Cause| S::Disabled {
+            probe_at: cause.probe_at(Mono(0)),
+            cause,
+        };
+        let backoff = |until| S::Backoff {
+            until: Mono(until),
+            error: "exit 1".into(),
+        };
+        let swap = || S::Draining(Then::Swap);
+        let bad = || Cause::Manifest("m".into());
+        for (from, input, to, actions) in [
+            (S::Stopped, I::Start, S::Starting, vec![A::Spawn(Why::Boot)]),
+            (S::Starting, I::Ready, ready(), vec![A::TellRecovered]),
+            (
+                S::Starting,
+                I::StartFailed("exit 1".into()),
+                backoff(1000),
+                vec![],
+            ),
+            (S::Starting, exited(true), backoff(1000), vec![]),
+            (
+                S::Starting,
+                I::Refused(bad()),
+                S::Stopping(Then::Disable(bad())),
+                vec![A::End],
+            ),
+            (
+                S::Stopping(Then::Disable(bad())),
+                exited(true),
+                disabled(bad()),
+                vec![A::TellDisabled],
+            ),
+            (ready(), exited(true), backoff(1000), vec![]),
+            (
+                ready(),
+                exited(false),
+                S::Starting,
+                vec![A::Spawn(Why::Crash)],
+            ),
+            (
+                ready(),
+                I::Hung("h".into()),
+                S::Stopping(Then::Fail("h".into())),
+                vec![A::End],
+            ),
+            (ready(), I::Changed, ready(), vec![A::Validate]),
+            (ready(), I::Validated, swap(), vec![A::Drain]),
+            (swap(), exited(true), S::Starting, vec![A::Promote]),
+            (
+                swap(),
+                I::Invalid,
+                S::Draining(Then::Start(Why::Changed)),
+                vec![],
+            ),
+            (
+                ready(),
+                I::Vanished,
+                S::Draining(Then::Miss),
+                vec![A::Drain],
+            ),
+            (S::Draining(Then::Miss), exited(true), S::Missing, vec![]),
+            (
+                S::Missing,
+                I::Start,
+                S::Starting,
+                vec![A::Spawn(Why::Changed)],
+            ),
+            (backoff(0), I::Tick, S::Starting, vec![A::Spawn(Why::Crash)]),
+            (backoff(5), I::Tick, backoff(5), vec![]),
+            (
+                backoff(5),
+                I::Changed,
+                S::Starting,
+                vec![A::Spawn(Why::Changed)],
+            ),
+            (disabled(bad()), I::Tick, disabled(bad()), vec![]),
+            (
+                disabled(bad()),
+                I::Changed,
+                S::Starting,
+                vec![A::Spawn(Why::Changed)],
+            ),
+            (
+                disabled(Cause::Operator),
+                I::Changed,
+                disabled(Cause::Operator),
+                vec![],
+            ),
+            (
+                disabled(Cause::Operator),
+                I::Enable,
+                S::Starting,
+                vec![A::Spawn(Why::Enabled)],
+            ),
+            (
+                ready(),
+                I::Disable,
+                S::Draining(Then::Disable(Cause::Operator)),
+                vec![A::Drain],
+            ),
+            (
+                ready(),
+                I::Shutdown,
+                S::Draining(Then::Rest),
+                vec![A::Drain],
+            ),
+            (
+                S::Draining(Then::Rest),
+                I::Changed,
+                S::Draining(Then::Rest),
+                vec![],
+            ),
+            (S::Draining(Then::Rest), exited(true), S::Stopped, vec![]),
+            (backoff(5), I::Shutdown, S::Stopped, vec![]),
+        ] {
+            let mut one = life(from.clone());
+            let done = one.step(input.clone(), at(0), 0.0);
+            assert_eq!((one.state, done), (to, actions), "{from:?} + {input:?}");
+        }
+    }
+
+    #[test]
+    fn eight_failures_are_a_loop_and_a_probe_tries_it_again() {
+        let mut life = life(State::Starting);
+        let mut now = 0;
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            life.step(Input::StartFailed("x".into()), at(now), 0.0);
+            let until = life.poll_timeout().expect("a backoff").0;
+            waits.push(until - now);
+            now = until;
+            assert_eq!(
+                life.step(Input::Tick, at(now), 0.0),
+                vec![Action::Spawn(Why::Crash)]
+            );
+        }
+        assert_eq!(waits, [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000]);
+        let told = life.step(Input::StartFailed("x".into()), at(now), 0.0);
+        assert_eq!(told, vec![Action::TellDisabled]);
+        let probe = life.poll_timeout().expect("a probe").0;
+        assert_eq!(probe - now, 3_600_000);
+        assert_eq!(
+            life.step(Input::Tick, at(probe), 0.0),
+            vec![Action::Spawn(Why::Probe)]
+        );
+    }
+
+    #[test]
+    fn after_good_service_the_first_restart_is_at_once() {
+        let mut life = life(State::Ready { since: Mono(0) });
+        assert_eq!(
+            life.step(exited(true), at(60_000), 0.0),
+            vec![Action::Spawn(Why::Crash)]
+        );
+    }
+}
