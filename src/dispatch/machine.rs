@@ -4,6 +4,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{
     filter::{Filter, Verdict},
     open::OpenList,
@@ -67,6 +69,10 @@ pub struct Machine {
     exhausted: u32,
     refusal: Option<Refusal>,
     needs_body: Option<Arc<Event>>,
+    /// Wanted events whose bodies are not read: nothing goes out before they are.
+    unread: Vec<Seq>,
+    /// Nothing above it goes out: others must settle it first.
+    ceiling: Seq,
     change: Pending,
     committing: bool,
 }
@@ -99,6 +105,8 @@ impl Machine {
             exhausted: 0,
             refusal: None,
             needs_body: None,
+            unread: Vec::new(),
+            ceiling: Seq(u64::MAX),
             change: Pending::default(),
             committing: false,
         }
@@ -108,6 +116,7 @@ impl Machine {
     pub fn reopen(&mut self, entry: OpenEntry, event: Arc<Event>, now: Now) {
         match self.judge(&event) {
             Verdict::Match(matched) => {
+                self.note_unread(&event);
                 self.open
                     .add(self.policy.order, event, matched, entry, true);
             }
@@ -117,6 +126,18 @@ impl Machine {
                 self.note(now, true);
             }
         }
+    }
+
+    /// The time to answer.
+    #[must_use]
+    pub fn timeout(&self) -> std::time::Duration {
+        self.policy.timeout
+    }
+
+    /// The names of subscriptions.
+    #[must_use]
+    pub fn names(&self, matched: &[u16]) -> Vec<String> {
+        self.filter.names(matched)
     }
 
     /// Where it stands, for a test or a screen.
@@ -179,6 +200,7 @@ impl Machine {
                 Verdict::Match(_) if self.is_too_old(event, now) => self.change.counts.too_old += 1,
                 Verdict::Match(matched) => {
                     let entry = new_entry(event.seq);
+                    self.note_unread(event);
                     self.open
                         .add(self.policy.order, Arc::clone(event), matched, entry, false);
                 }
@@ -189,6 +211,58 @@ impl Machine {
         }
     }
 
+    /// Wanted events whose bodies must be read before anything goes out.
+    #[must_use]
+    pub fn poll_unread(&self) -> &[Seq] {
+        &self.unread
+    }
+
+    /// Those bodies; none: neither the journal nor the site has it any more, the event becomes a dead letter.
+    pub fn handle_bodies(&mut self, bodies: Vec<(Seq, Option<Bytes>)>, now: Now) {
+        for (seq, body) in bodies {
+            self.unread.retain(|unread| *unread != seq);
+            match (self.open.get_mut(seq), body) {
+                (Some(open), Some(body)) => {
+                    open.event = Arc::new(Event {
+                        body: Body::Here(body),
+                        ..Event::clone(&open.event)
+                    });
+                }
+                (Some(_), None) => {
+                    let error = "its body was pruned here, and the site no longer has the row";
+                    self.bury(seq, "pruned", error, now);
+                }
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// Nothing above this position goes out: the plugins that come first have not settled it.
+    pub fn set_ceiling(&mut self, ceiling: Seq) {
+        self.ceiling = ceiling;
+    }
+
+    /// Every wanted event up to here is settled.
+    #[must_use]
+    pub fn settled_to(&self) -> Seq {
+        match self.open.first() {
+            Some(seq) => Seq(seq.0.saturating_sub(1)),
+            None => self.position,
+        }
+    }
+
+    /// The oldest event that waits.
+    #[must_use]
+    pub fn oldest(&self) -> Option<&Arc<Event>> {
+        self.open.first_event()
+    }
+
+    /// How many open events are to be tried again, and why the first of them.
+    #[must_use]
+    pub fn retrying(&self) -> Option<(u32, &str)> {
+        self.open.retrying()
+    }
+
     /// The next event to hand out, if one may go.
     pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
         let window = if self.suspects.is_empty() {
@@ -197,14 +271,15 @@ impl Machine {
             1
         };
         let is_full = self.change.unwritten >= UNCOMMITTED_MAX;
-        if self.out >= window || self.refusal.is_some() || self.holds_for_commit || is_full {
+        let is_held = self.holds_for_commit || is_full || !self.unread.is_empty();
+        if self.out >= window || self.refusal.is_some() || is_held {
             return None;
         }
         if self.exhausted >= EXHAUSTED_MAX {
             self.refusal = Some(Refusal::Failing);
             return None;
         }
-        let seq = self.open.take_ready(now.unix)?;
+        let seq = self.open.take_ready(now.unix, self.ceiling)?;
         let open = self.open.get_mut(seq)?;
         open.entry.deliveries += 1;
         self.out += 1;
@@ -296,6 +371,7 @@ impl Machine {
         if self.policy.on_error == OnError::Stop {
             self.refusal = Some(Refusal::OnError(seq));
         } else {
+            self.exhausted += 1;
             self.bury(seq, "crashed_plugin", error, now);
         }
     }
@@ -381,6 +457,12 @@ impl Machine {
     fn is_too_old(&self, event: &Event, now: Now) -> bool {
         let age = event.facts.created_at.map(|at| now.unix - at);
         !self.policy.max_age.is_zero() && age.is_some_and(|age| age > self.policy.max_age)
+    }
+
+    fn note_unread(&mut self, event: &Event) {
+        if !matches!(event.body, Body::Here(_)) {
+            self.unread.push(event.seq);
+        }
     }
 
     fn settle(&mut self, seq: Seq, count: impl FnOnce(&mut Counts), now: Now) {

@@ -73,6 +73,26 @@ impl OpenList {
         self.all.len()
     }
 
+    /// The lowest open position.
+    pub(super) fn first(&self) -> Option<Seq> {
+        self.all.keys().next().copied()
+    }
+
+    /// The event at the lowest open position.
+    pub(super) fn first_event(&self) -> Option<&Arc<Event>> {
+        self.all.values().next().map(|open| &open.event)
+    }
+
+    /// The first one that waits for another attempt: attempts so far, and what went wrong.
+    pub(super) fn retrying(&self) -> Option<(u32, &str)> {
+        let (_, seq) = self.delayed.first()?;
+        let entry = &self.all.get(seq)?.entry;
+        Some((
+            entry.attempts,
+            entry.last_error.as_deref().unwrap_or_default(),
+        ))
+    }
+
     pub(super) fn get_mut(&mut self, seq: Seq) -> Option<&mut Open> {
         self.all.get_mut(&seq)
     }
@@ -133,14 +153,15 @@ impl OpenList {
     }
 
     /// The next one that may go out, lowest `seq` first; it counts as out from now on.
-    pub(super) fn take_ready(&mut self, now: Unix) -> Option<Seq> {
+    pub(super) fn take_ready(&mut self, now: Unix, ceiling: Seq) -> Option<Seq> {
         while let Some((at, seq)) = self.delayed.first().copied()
             && at <= now
         {
             self.delayed.pop_first();
             self.ready.insert(seq);
         }
-        let seq = self.ready.pop_first()?;
+        let seq = self.ready.first().copied().filter(|seq| *seq <= ceiling)?;
+        self.ready.remove(&seq);
         self.all.get_mut(&seq)?.is_out = true;
         Some(seq)
     }

@@ -140,6 +140,18 @@ pub struct Counts {
     pub too_old: u64,
 }
 
+impl Counts {
+    /// Adds what came after.
+    pub fn add(&mut self, more: &Self) {
+        self.delivered += more.delivered;
+        self.ok += more.ok;
+        self.skipped += more.skipped;
+        self.retried += more.retried;
+        self.dead += more.dead;
+        self.too_old += more.too_old;
+    }
+}
+
 /// What changed for one plugin since its last commit: one transaction, whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorChange {

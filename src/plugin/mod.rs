@@ -2,3 +2,8 @@
 
 pub mod life;
 pub mod report;
+mod run;
+pub mod setup;
+mod stats;
+mod tap;
+pub mod task;

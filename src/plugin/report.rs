@@ -31,6 +31,9 @@ pub struct PluginReport {
     pub version: Option<String>,
     /// Its file or command.
     pub file: String,
+    /// `rust`, `python`, `shell` …, as far as the file tells; empty otherwise.
+    #[serde(default)]
+    pub language: String,
     /// The process, when one runs.
     pub pid: Option<i32>,
     /// How many processes it had since the daemon started.
@@ -59,4 +62,26 @@ pub struct PluginReport {
     pub rate: f64,
     /// The last failure in words.
     pub last_error: Option<String>,
+}
+
+impl PluginReport {
+    /// True when there is something new to tell; ages alone are not.
+    #[must_use]
+    pub fn differs(&self, other: &Self) -> bool {
+        let essence = |report: &Self| {
+            (
+                (report.state.clone(), report.since, report.reason.clone()),
+                (
+                    report.pid,
+                    report.generation,
+                    report.restarts,
+                    report.writes,
+                ),
+                (report.behind, report.open, report.last_event, report.counts),
+                (report.subscriptions.clone(), report.version.clone()),
+                (report.file.clone(), report.last_error.clone()),
+            )
+        };
+        essence(self) != essence(other)
+    }
 }

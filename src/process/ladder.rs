@@ -79,6 +79,13 @@ impl Ladder {
         }
     }
 
+    /// It answered `shutdown`: its input is closed at once.
+    pub fn answered(&mut self, now: Mono) {
+        if self.rung == Rung::Ask {
+            self.until = now;
+        }
+    }
+
     /// It hangs: asking is over.
     pub fn hangs(&mut self, now: Mono) {
         if matches!(self.rung, Rung::Drain | Rung::Ask | Rung::Close) {

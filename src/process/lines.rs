@@ -8,6 +8,8 @@ use crate::{clock::Clock, peer::RateLimit};
 
 /// The longest line that is kept; the rest of it is cut.
 const LINE_MAX: usize = 8 * 1024;
+/// One read; 50 idle plugins must not cost more than their share of memory.
+const CHUNK: usize = 4 * 1024;
 /// Lines a second; more are dropped and counted.
 const PER_SECOND: u32 = 200;
 /// Lines that are kept for a diagnosis.
@@ -25,6 +27,7 @@ pub struct Line {
 /// Reads one pipe of log.
 pub struct Lines {
     pipe: pipe::Receiver,
+    chunk: Box<[u8]>,
     clock: Clock,
     partial: Vec<u8>,
     ready: VecDeque<Line>,
@@ -40,6 +43,7 @@ impl Lines {
     pub fn new(pipe: pipe::Receiver, clock: Clock) -> Self {
         Self {
             pipe,
+            chunk: vec![0; CHUNK].into(),
             clock,
             partial: Vec::new(),
             ready: VecDeque::new(),
@@ -55,7 +59,6 @@ impl Lines {
     /// # Cancel safety
     /// Safe.
     pub async fn next(&mut self) -> Option<Line> {
-        let mut chunk = vec![0u8; 16 * 1024];
         loop {
             if let Some(line) = self.ready.pop_front() {
                 return Some(line);
@@ -63,16 +66,26 @@ impl Lines {
             if self.is_ended {
                 return None;
             }
-            match self.pipe.read(&mut chunk).await {
+            match self.pipe.read(&mut self.chunk).await {
                 Ok(0) | Err(_) => {
                     self.is_ended = true;
                     if !self.partial.is_empty() {
                         self.end_line();
                     }
                 }
-                Ok(read) => self.take(&chunk[..read]),
+                Ok(read) => {
+                    let chunk = std::mem::take(&mut self.chunk);
+                    self.take(&chunk[..read]);
+                    self.chunk = chunk;
+                }
             }
         }
+    }
+
+    /// True when nothing more comes.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.is_ended && self.ready.is_empty()
     }
 
     /// The last lines, oldest first.

@@ -33,6 +33,11 @@ pub fn signal_group(pid: i32, sig: Signal) {
     }
 }
 
+/// Signals one process; one that is gone is fine.
+pub fn signal_one(pid: i32, sig: Signal) {
+    let _gone = kill(Pid::from_raw(pid), sig);
+}
+
 /// Kills a plugin's whole group.
 pub fn kill_group(pid: i32) {
     signal_group(pid, Signal::SIGKILL);

@@ -1,0 +1,255 @@
+//! One generation of a plugin's process: its pipes, its open requests, its calls, its end.
+//!
+//! In: what the process writes, prints, and how it ends. Out: [`Happened`], one at a time.
+//! Never: what any of it means for events (`task`).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use serde_json::value::RawValue;
+use sgeventd_protocol::{Item, Manifest, pending::Pending, write};
+use tokio::{
+    net::unix::pipe,
+    sync::{OwnedSemaphorePermit, mpsc},
+    task::AbortHandle,
+};
+
+use crate::{
+    clock::{Clock, Mono},
+    dispatch::Disposition,
+    ident::{EventId, Generation, Seq},
+    peer::{Peer, RateLimit, Tap, Turn},
+    process::{Child, Exit, Ladder, Line, Lines},
+    services::{CallContext, Caller, OpenEvent, Phase, RpcError},
+};
+
+/// Answers of calls that may wait to be written: every call is bounded by the services' own queue.
+const ANSWERS: usize = 64;
+/// Stray lines and notifications a second.
+const TALK_PER_SECOND: u32 = 200;
+/// Last words are read for so long after the end.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The handshake, both steps.
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(60);
+/// Of what was printed before the handshake, so much is shown.
+const STDOUT_KEPT: usize = 2048;
+
+/// What a request of ours stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Initialize,
+    Start,
+    Event(Seq),
+    Shutdown,
+}
+
+/// An event that the plugin works on.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) seq: Seq,
+    pub(super) event: OpenEvent,
+    pub(super) since: Mono,
+    pub(super) deadline: Mono,
+    /// `$/cancel` was sent: the process is ended at the deadline.
+    pub(super) is_cancelled: bool,
+    /// Answered, but calls of it are under way.
+    pub(super) held: Option<Disposition>,
+    pub(super) calls: usize,
+}
+
+/// The answer of a call.
+pub(super) struct CallDone {
+    pub(super) id: Box<RawValue>,
+    pub(super) parent: Option<u64>,
+    pub(super) is_write: bool,
+    pub(super) answer: Result<Box<RawValue>, RpcError>,
+}
+
+/// What happened.
+pub(super) enum Happened {
+    /// Messages were read.
+    Messages,
+    /// A call is done.
+    Call(CallDone),
+    /// It printed a line.
+    Printed(Line),
+    /// It ended; last words follow.
+    Exited,
+    /// It ended and said all.
+    Over(Exit),
+}
+
+/// See the module.
+pub(super) struct Run {
+    pub(super) generation: Generation,
+    pub(super) child: Child,
+    pub(super) peer: Peer<pipe::Receiver, pipe::Sender>,
+    pub(super) pending: Pending<Asked>,
+    pub(super) last_request_id: u64,
+    pub(super) phase: Phase,
+    pub(super) manifest: Option<Arc<Manifest>>,
+    pub(super) raw_manifest: Option<Arc<RawValue>>,
+    pub(super) caller: Option<Arc<Caller>>,
+    pub(super) open: HashMap<u64, Open>,
+    pub(super) ladder: Option<Ladder>,
+    /// Until when the handshake must be done.
+    pub(super) handshake_until: Option<Mono>,
+    pub(super) calls: HashMap<Box<str>, AbortHandle>,
+    pub(super) answers: (mpsc::Sender<CallDone>, mpsc::Receiver<CallDone>),
+    pub(super) talk: RateLimit,
+    pub(super) has_stray: bool,
+    pub(super) stdout: String,
+    pub(super) has_called: bool,
+    pub(super) odd_answers: u64,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) items: Vec<Item>,
+    lines: Vec<Lines>,
+    is_eof: bool,
+    exit: Option<Exit>,
+    words_until: Option<Mono>,
+    clock: Clock,
+}
+
+impl Run {
+    pub(super) fn new(
+        mut child: Child,
+        generation: Generation,
+        line_max: usize,
+        tap: Option<Box<dyn Tap>>,
+        clock: Clock,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<Self> {
+        let (reader, writer) = child.pipes.take()?;
+        let lines = std::mem::take(&mut child.log);
+        let lines = lines.into_iter().map(|log| Lines::new(log, clock));
+        Some(Self {
+            generation,
+            peer: Peer::new(reader, writer, line_max, tap),
+            lines: lines.collect(),
+            child,
+            pending: Pending::default(),
+            last_request_id: sgeventd_protocol::FIRST_REQUEST_ID - 1,
+            phase: Phase::Handshake,
+            manifest: None,
+            raw_manifest: None,
+            caller: None,
+            open: HashMap::new(),
+            ladder: None,
+            handshake_until: None,
+            calls: HashMap::new(),
+            answers: mpsc::channel(ANSWERS),
+            talk: RateLimit::new(TALK_PER_SECOND),
+            has_stray: false,
+            stdout: String::new(),
+            has_called: false,
+            odd_answers: 0,
+            permit: Some(permit),
+            items: Vec::new(),
+            is_eof: false,
+            exit: None,
+            words_until: None,
+            clock,
+        })
+    }
+
+    /// Asks something; what it is answered with is known by what it stands for.
+    pub(super) fn ask(&mut self, what: Asked, method: &str, params: &impl serde::Serialize) {
+        let id = self.pending.ask(what);
+        self.last_request_id = id;
+        self.peer
+            .queue(|out| write::request(out, id, method, params));
+    }
+
+    /// Waits for the next thing that happens to it.
+    ///
+    /// # Cancel safety
+    /// Safe: nothing is lost when it is dropped.
+    pub(super) async fn next(&mut self) -> Happened {
+        loop {
+            if let Some(exit) = self.exit {
+                let has_said_all = self.is_eof && self.lines.iter().all(Lines::is_ended);
+                let is_late = self
+                    .words_until
+                    .is_some_and(|at| self.clock.now().mono >= at);
+                if has_said_all || is_late {
+                    return Happened::Over(exit);
+                }
+            }
+            let words = self.words_until.map(|at| self.clock.instant(at));
+            let (first, second) = two(&mut self.lines);
+            tokio::select! {
+                turn = self.peer.turn(&mut self.items), if !self.is_eof || !self.peer.is_flushed() => {
+                    if !matches!(turn, Turn::Messages) {
+                        self.is_eof = true;
+                    }
+                    if !self.items.is_empty() {
+                        return Happened::Messages;
+                    }
+                }
+                exit = self.child.wait(), if self.exit.is_none() => {
+                    self.exit = Some(exit);
+                    self.words_until = Some(self.clock.now().mono + LAST_WORDS);
+                    return Happened::Exited;
+                }
+                Some(done) = self.answers.1.recv() => return Happened::Call(done),
+                Some(line) = next_line(first) => return Happened::Printed(line),
+                Some(line) = next_line(second) => return Happened::Printed(line),
+                () = sleep_until(words) => {}
+            }
+        }
+    }
+
+    /// The last lines that it printed to its log.
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        self.lines.iter().flat_map(Lines::last).collect()
+    }
+
+    /// Keeps the beginning of what is printed where the protocol should be.
+    pub(super) fn keep_stdout(&mut self, text: &str) {
+        let room = STDOUT_KEPT.saturating_sub(self.stdout.len());
+        self.stdout.extend(text.chars().take(room));
+        self.stdout.push('\n');
+    }
+
+    /// The moment of a call.
+    pub(super) fn context(&self) -> CallContext {
+        CallContext {
+            phase: self.phase,
+            open: self.open.values().map(|open| open.event.clone()).collect(),
+            last_request_id: self.last_request_id,
+        }
+    }
+
+    /// The last event that it was given and has not answered.
+    pub(super) fn an_open_event(&self) -> Option<EventId> {
+        self.open.values().next().map(|open| open.event.event_id)
+    }
+
+    /// Ends its calls: nobody waits for their answers.
+    pub(super) fn end_calls(&mut self) {
+        for (_, call) in self.calls.drain() {
+            call.abort();
+        }
+    }
+}
+
+fn two(lines: &mut [Lines]) -> (Option<&mut Lines>, Option<&mut Lines>) {
+    match lines {
+        [] => (None, None),
+        [one] => (Some(one), None),
+        [one, other, ..] => (Some(one), Some(other)),
+    }
+}
+
+async fn next_line(lines: Option<&mut Lines>) -> Option<Line> {
+    match lines {
+        Some(lines) => lines.next().await,
+        None => None,
+    }
+}
+
+pub(super) async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,170 @@
+//! What a plugin's task is given: what all plugins share, what is its own, and the orders it takes.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use super::report::PluginReport;
+use crate::{
+    alert::Alerts,
+    clock::Clock,
+    config::{Emails, PluginSettings},
+    dispatch,
+    ident::{Generation, PluginName, Seq},
+    journal::{Journal, Place},
+    process::{SpawnSpec, Spawner},
+    services::Services,
+    site::{Session, Site},
+    telemetry::Traffic,
+};
+
+/// What all plugins share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The journal.
+    pub journal: Journal,
+    /// What plugins may call.
+    pub services: Services,
+    /// The time.
+    pub clock: Clock,
+    /// What a person must know.
+    pub alerts: Alerts,
+    /// Starts processes.
+    pub spawner: Spawner,
+    /// Messages, one line each.
+    pub traffic: Traffic,
+    /// The site.
+    pub site: Site,
+    /// At most so many processes shake hands at once.
+    pub starts: Arc<Semaphore>,
+    /// How long a settlement waits for company, and how many are company enough.
+    pub settle: (Duration, usize),
+    /// A plugin this far behind is an alert.
+    pub lag: Duration,
+}
+
+/// What is one plugin's own. Two that are equal need no restart.
+#[derive(Clone)]
+pub struct Setup {
+    /// Its settings.
+    pub settings: PluginSettings,
+    /// Its file or command, for people.
+    pub file: String,
+    /// `rust`, `python`, `shell` … as far as the file tells; empty otherwise.
+    pub language: String,
+    /// Its own folders: data, tmp.
+    pub paths: (PathBuf, PathBuf),
+    /// How its process is started.
+    pub launch: Launch,
+    /// Sessions of its scripts; the first is the default.
+    pub sessions: Vec<Session>,
+    /// The plugins that must have settled an event first, those that are on.
+    pub after: Vec<watch::Receiver<Seq>>,
+    /// Its writes carry the `session_uuid` of their event.
+    pub uses_session_uuid: bool,
+    /// Where a new name begins.
+    pub start: Place,
+}
+
+/// How a process is started, or why it cannot be.
+#[derive(Debug, Clone)]
+pub enum Launch {
+    /// As this says.
+    Spec(Box<SpawnSpec>),
+    /// Not at all.
+    Impossible(String),
+}
+
+impl Setup {
+    /// Who gets mail about it.
+    #[must_use]
+    pub fn recipients(&self) -> crate::alert::Recipients {
+        use crate::alert::Recipients;
+        match &self.settings.emails {
+            Emails::Default => Recipients::Default,
+            Emails::Nobody => Recipients::Nobody,
+            Emails::To(list) => Recipients::To(list.clone()),
+        }
+    }
+
+    /// What the manifest and the operator say about delivery; the operator wins.
+    #[must_use]
+    pub fn policy(
+        &self,
+        manifest: &sgeventd_protocol::manifest::Delivery,
+        settle: (Duration, usize),
+    ) -> dispatch::Policy {
+        use sgeventd_protocol::manifest::{OnError, Order};
+
+        use crate::config::{LaneOrder, OnError as ConfigOnError};
+        let ours = &self.settings.delivery;
+        let default = dispatch::Policy::default();
+        let order = ours.order.map(|order| match order {
+            LaneOrder::All => Order::All,
+            LaneOrder::Entity => Order::Entity,
+            LaneOrder::Project => Order::Project,
+            LaneOrder::None => Order::None,
+        });
+        let on_error = ours.on_error.map(|on_error| match on_error {
+            ConfigOnError::Retry => OnError::Retry,
+            ConfigOnError::Stop => OnError::Stop,
+            ConfigOnError::Skip => OnError::Skip,
+        });
+        let window = ours
+            .max_in_flight
+            .and_then(|window| u16::try_from(window).ok());
+        dispatch::Policy {
+            window: window.or(manifest.max_in_flight).map_or(1, usize::from),
+            order: order.or(manifest.order).unwrap_or_default(),
+            timeout: ours
+                .timeout
+                .or(manifest.timeout_ms.map(Duration::from_millis))
+                .unwrap_or(default.timeout),
+            max_attempts: ours
+                .max_attempts
+                .or(manifest.max_attempts)
+                .unwrap_or(default.max_attempts),
+            on_error: on_error.or(manifest.on_error).unwrap_or_default(),
+            max_age: self.settings.max_age,
+            settle_wait: settle.0,
+            settle_count: settle.1,
+        }
+    }
+}
+
+/// What a plugin's task is told.
+pub enum Order {
+    /// Its files changed: this is how it is started now.
+    Changed(Box<Setup>),
+    /// Its config changed.
+    Configured(Box<Setup>),
+    /// Its file is gone.
+    Vanished,
+    /// Its file is there.
+    Appeared(Box<Setup>),
+    /// Its task turns; answered when it does.
+    Beat(oneshot::Sender<()>),
+}
+
+/// Orders that may wait: a handful a second at most, from one sender.
+pub const ORDERS: usize = 16;
+
+/// What others hold of a plugin.
+pub struct Handle {
+    /// Its name.
+    pub name: PluginName,
+    /// Tells it something.
+    pub orders: mpsc::Sender<Order>,
+    /// What it tells of itself.
+    pub report: watch::Receiver<PluginReport>,
+    /// Every wanted event up to here is settled; for those that come after it.
+    pub settled: watch::Receiver<Seq>,
+    /// Files that it wants watched, as its manifest says.
+    pub watch: watch::Receiver<Vec<String>>,
+}
+
+/// Names a process for [`crate::process::end_escaped`].
+#[must_use]
+pub fn run_mark(name: &PluginName, generation: Generation) -> String {
+    format!("{}/{name}/{generation}", std::process::id())
+}

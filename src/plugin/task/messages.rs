@@ -1,0 +1,389 @@
+//! What a plugin says: answers, calls, notifications, and what is none of these.
+
+use std::time::Duration;
+
+use serde_json::{json, value::RawValue};
+use sgeventd_protocol::{
+    Answer, ErrorCode, Item, RpcError,
+    message::{CallParams, Cancel, Progress},
+    pending::Answered,
+    write,
+};
+
+use super::Task;
+use crate::{
+    alert::PluginError,
+    clock::Now,
+    dispatch::Disposition,
+    plugin::{
+        life::{Cause, Input, State},
+        run::{Asked, CallDone, Run},
+    },
+    services::{Level, Notice},
+    site::{Kind, methods},
+};
+
+impl Task {
+    /// Takes everything that was read.
+    pub(super) async fn messages(
+        &mut self,
+        is_candidate: bool,
+    ) -> Result<(), crate::journal::JournalError> {
+        let now = self.shared.clock.now();
+        let Some(run) = self.slot(is_candidate) else {
+            return Ok(());
+        };
+        let items = std::mem::take(&mut run.items);
+        for item in items {
+            match item {
+                Item::Response { id, outcome } => {
+                    self.response(id, outcome, is_candidate, now).await?;
+                }
+                Item::Request { id, method, params } => {
+                    self.request(id, method, params, is_candidate);
+                }
+                Item::Notification { method, params } => {
+                    self.notification(&method, params.as_deref(), is_candidate, now);
+                }
+                other => self.odd(other, is_candidate, now),
+            }
+        }
+        Ok(())
+    }
+
+    fn slot(&mut self, is_candidate: bool) -> Option<&mut Run> {
+        if is_candidate {
+            self.candidate.as_mut()
+        } else {
+            self.run.as_mut()
+        }
+    }
+
+    async fn response(
+        &mut self,
+        id: u64,
+        outcome: Result<Box<RawValue>, RpcError>,
+        is_candidate: bool,
+        now: Now,
+    ) -> Result<(), crate::journal::JournalError> {
+        let Some(run) = self.slot(is_candidate) else {
+            return Ok(());
+        };
+        match run.pending.answer(id) {
+            Answered::Open(Asked::Event(_)) => {
+                let answer = match &outcome {
+                    Ok(result) => Answer::from_result(result.get()),
+                    Err(error) => Answer::from_error(error),
+                };
+                let ended = self.disposition(answer);
+                self.answered(id, ended, now);
+            }
+            Answered::Open(Asked::Initialize) => self.initialized(outcome, is_candidate).await?,
+            Answered::Open(Asked::Start) => self.started(outcome),
+            Answered::Open(Asked::Shutdown) => {
+                if let Some(ladder) = &mut run.ladder {
+                    ladder.answered(now.mono);
+                }
+            }
+            Answered::Again | Answered::Unknown => self.odd_answer(&id.to_string(), is_candidate),
+        }
+        Ok(())
+    }
+
+    fn odd_answer(&mut self, id: &str, is_candidate: bool) {
+        let name = self.name.clone();
+        let Some(run) = self.slot(is_candidate) else {
+            return;
+        };
+        run.odd_answers += 1;
+        if run.odd_answers == 1 {
+            tracing::warn!(plugin = %name, id, "an answer to nothing that is open; further ones are counted");
+        }
+    }
+
+    fn disposition(&mut self, answer: Answer) -> Disposition {
+        match answer {
+            Answer::Ok { errors } => {
+                for message in errors {
+                    self.plugin_error(message);
+                }
+                Disposition::Ok
+            }
+            Answer::Skip { .. } => Disposition::Skip,
+            Answer::Retry { after_ms, reason } => Disposition::Retry {
+                after: after_ms.map(Duration::from_millis),
+                reason: reason.unwrap_or_else(|| "the plugin asked for a retry".to_owned()),
+            },
+            Answer::Dead { reason } => Disposition::Dead {
+                reason: reason.unwrap_or_else(|| "the plugin gave it up".to_owned()),
+            },
+            Answer::Failed(failed) => {
+                let mut error = failed.message;
+                if let Some(traceback) = failed.traceback {
+                    error = format!("{error}\n{traceback}");
+                }
+                if let Some(locals) = failed.locals {
+                    error = format!("{error}\nlocals: {locals}");
+                }
+                let error = crate::secret::redact(&error).into_owned();
+                tracing::warn!(plugin = %self.name, error, "the handler failed");
+                Disposition::Failed {
+                    error,
+                    progress: failed.progress.map(Into::into),
+                }
+            }
+        }
+    }
+
+    fn plugin_error(&self, message: String) {
+        self.shared.alerts.plugin_error(PluginError {
+            plugin: self.name.clone(),
+            message,
+            recipients: self.setup.recipients(),
+        });
+    }
+
+    /// A call of the plugin: answered by a task of its own, so that nobody waits for it.
+    fn request(
+        &mut self,
+        id: Box<RawValue>,
+        method: String,
+        params: Option<Box<RawValue>>,
+        is_candidate: bool,
+    ) {
+        let services = self.shared.services.clone();
+        let Some(run) = self.slot(is_candidate) else {
+            return;
+        };
+        if run.peer.is_clogged() {
+            let error = "it goes on calling and does not read the answers".to_owned();
+            if !is_candidate {
+                self.step(Input::Hung(error));
+            }
+            return;
+        }
+        let Some(caller) = run.caller.clone() else {
+            let error = RpcError::new(ErrorCode::NotStarted, "not before `initialize` is answered");
+            run.peer.queue(|out| write::error(out, &id, &error));
+            return;
+        };
+        let named: CallParams = params
+            .as_ref()
+            .and_then(|params| serde_json::from_str(params.get()).ok())
+            .unwrap_or_default();
+        let only = || (run.open.len() == 1).then(|| run.open.keys().next().copied());
+        let parent = named.meta.parent.or_else(|| only().flatten());
+        if let Some(open) = parent.and_then(|parent| run.open.get_mut(&parent)) {
+            open.calls += 1;
+        }
+        let is_state = method.starts_with("state.");
+        run.has_called |= !is_state;
+        let context = run.context();
+        let answers = run.answers.0.clone();
+        let key: Box<str> = id.get().into();
+        let call = tokio::spawn(async move {
+            let answer = services
+                .call(&caller, &context, &method, params.as_deref())
+                .await;
+            let is_write = is_write(&method, params.as_deref());
+            let done = CallDone {
+                id,
+                parent,
+                is_write,
+                answer,
+            };
+            // The process may have ended meanwhile.
+            let _gone = answers.send(done).await;
+        });
+        run.calls.insert(key, call.abort_handle());
+    }
+
+    /// A call is done: its answer is written, and an event that waited for it is settled.
+    pub(super) fn call_done(&mut self, done: CallDone, is_candidate: bool) {
+        let now = self.shared.clock.now();
+        self.writes += u64::from(done.is_write && done.answer.is_ok());
+        let Some(run) = self.slot(is_candidate) else {
+            return;
+        };
+        run.calls.remove(done.id.get());
+        match &done.answer {
+            Ok(result) => run.peer.queue(|out| write::result(out, &done.id, result)),
+            Err(error) => {
+                let error = RpcError {
+                    code: error.code as i64,
+                    message: error.message.clone(),
+                    data: Some(error.data.clone()),
+                };
+                run.peer.queue(|out| write::error(out, &done.id, &error));
+            }
+        }
+        self.call_over(done.parent, is_candidate, now);
+    }
+
+    fn call_over(&mut self, parent: Option<u64>, is_candidate: bool, now: Now) {
+        let Some(run) = self.slot(is_candidate) else {
+            return;
+        };
+        let Some(open) = parent.and_then(|parent| run.open.get_mut(&parent)) else {
+            return;
+        };
+        open.calls = open.calls.saturating_sub(1);
+        if open.calls == 0
+            && let Some(ended) = open.held.take()
+            && let Some(parent) = parent
+        {
+            self.answered(parent, ended, now);
+        }
+    }
+
+    fn notification(
+        &mut self,
+        method: &str,
+        params: Option<&RawValue>,
+        is_candidate: bool,
+        now: Now,
+    ) {
+        let Some(run) = self.slot(is_candidate) else {
+            return;
+        };
+        if !run.talk.allows(now.mono) {
+            return;
+        }
+        let text = params.map_or("null", RawValue::get);
+        match (method, Notice::parse(method, params)) {
+            (_, Some(Ok(notice))) => self.notice(notice, now),
+            (_, Some(Err(error))) => {
+                tracing::warn!(plugin = %self.name, %error, "a notification cannot be read");
+            }
+            ("$/progress", None) => {
+                if let Ok(progress) = serde_json::from_str::<Progress>(text) {
+                    self.progress(&progress, now);
+                }
+            }
+            ("$/cancel", None) => {
+                if let Ok(cancel) = serde_json::from_str::<Cancel>(text) {
+                    self.cancel(&cancel.id, is_candidate, now);
+                }
+            }
+            _ => tracing::debug!(plugin = %self.name, method, "an unknown notification"),
+        }
+    }
+
+    fn notice(&mut self, notice: Notice, now: Now) {
+        let name = &self.name;
+        match notice {
+            Notice::Log {
+                level,
+                message,
+                fields,
+            } => {
+                let event_id = self.run.as_ref().and_then(Run::an_open_event);
+                let event_id = event_id.map(|id| id.0);
+                match level {
+                    Level::Trace => tracing::trace!(plugin = %name, event_id, fields, "{message}"),
+                    Level::Debug => tracing::debug!(plugin = %name, event_id, fields, "{message}"),
+                    Level::Info => tracing::info!(plugin = %name, event_id, fields, "{message}"),
+                    Level::Warn => tracing::warn!(plugin = %name, event_id, fields, "{message}"),
+                    Level::Error => {
+                        tracing::error!(plugin = %name, event_id, fields, "{message}");
+                        self.plugin_error(message);
+                    }
+                }
+            }
+            Notice::Alert { level, message } => self.alert(level, message),
+            Notice::Pause { wait, reason } => {
+                tracing::info!(plugin = %name, reason, elapsed_ms = crate::clock::millis(wait), "the plugin pauses");
+                self.paused_until = Some(now.mono + wait);
+            }
+            Notice::Unhealthy { reason } => {
+                if matches!(self.life.state(), State::Ready { .. }) {
+                    self.step(Input::Refused(Cause::Itself(reason)));
+                }
+            }
+        }
+    }
+
+    fn progress(&mut self, progress: &Progress, now: Now) {
+        let ceiling = self.setup.settings.delivery.effective().ceiling;
+        let Some(run) = &mut self.run else { return };
+        let Some(open) = run.open.get_mut(&progress.id) else {
+            return;
+        };
+        if let Some(more) = progress.extend_ms
+            && !open.is_cancelled
+        {
+            let asked = now.mono + Duration::from_millis(more);
+            open.deadline = open.deadline.max(asked).min(open.since + ceiling);
+        }
+        tracing::debug!(plugin = %self.name, event_id = open.event.event_id.0, message = progress.message, percent = progress.percent, "progress");
+    }
+
+    /// The plugin withdraws a call; it is answered all the same.
+    fn cancel(&mut self, id: &RawValue, is_candidate: bool, now: Now) {
+        let Some(run) = self.slot(is_candidate) else {
+            return;
+        };
+        let Some(call) = run.calls.remove(id.get()) else {
+            return;
+        };
+        call.abort();
+        let error = RpcError::new(ErrorCode::Cancelled, "the call was cancelled");
+        run.peer.queue(|out| write::error(out, id, &error));
+        let only = (run.open.len() == 1).then(|| run.open.keys().next().copied());
+        self.call_over(only.flatten(), is_candidate, now);
+    }
+
+    /// What is no message for us: never answered but where an id was seen, never a reason to kill.
+    fn odd(&mut self, item: Item, is_candidate: bool, now: Now) {
+        let name = self.name.clone();
+        let Some(run) = self.slot(is_candidate) else {
+            return;
+        };
+        match item {
+            Item::Unasked { id } => return self.odd_answer(&id, is_candidate),
+            Item::TooLong { id, bytes } => {
+                tracing::warn!(plugin = %name, bytes, "a line that is too long was thrown away");
+                if let Some(id) = id {
+                    let error = RpcError::new(ErrorCode::InvalidRequest, "the line is too long");
+                    let error = error.with(&json!({ "bytes": bytes }));
+                    run.peer.queue(|out| write::error(out, &id, &error));
+                }
+            }
+            Item::Invalid { id } => {
+                let error = RpcError::new(ErrorCode::InvalidRequest, "neither request nor answer");
+                run.peer.queue(|out| write::error(out, &id, &error));
+            }
+            Item::Stray(text) => {
+                run.keep_stdout(&text);
+                if !std::mem::replace(&mut run.has_stray, true) {
+                    tracing::warn!(plugin = %name, "stray output on the protocol's pipe: print to standard error, or use `log`; this is said once");
+                }
+                if run.talk.allows(now.mono) {
+                    tracing::info!(plugin = %name, "{}", crate::secret::redact(&text));
+                }
+            }
+            Item::Echo => {
+                if !std::mem::replace(&mut run.has_stray, true) {
+                    tracing::warn!(plugin = %name, "the plugin echoes what it is sent; this is said once");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a call changes the site.
+fn is_write(method: &str, params: Option<&RawValue>) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Rpc<'a> {
+        #[serde(borrow)]
+        method: std::borrow::Cow<'a, str>,
+    }
+    match method {
+        "sg.create" | "sg.update" | "sg.delete" | "sg.revive" | "sg.batch" => true,
+        "sg.rpc" => params
+            .and_then(|params| serde_json::from_str::<Rpc<'_>>(params.get()).ok())
+            .is_some_and(|rpc| methods::kind(&rpc.method) != Kind::Read),
+        _ => false,
+    }
+}

@@ -1,0 +1,370 @@
+//! One task per plugin: it owns the life, the dispatcher, the process with both pipes, and what waits for the disk.
+//!
+//! ```text
+//!   orders ─┐                        ┌─► process (spawn, queue, signals)
+//!   process ┼─► one select ─► machines ┼─► journal (one ticket at a time)
+//!   journal ┤   (names what happened)  └─► report, alerts
+//!   time ───┘
+//! ```
+//! In: [`Order`]s, the journal's head, the process. Out: deliveries, cursor changes, a report.
+//! Never: another plugin's state, a wait for a person or for another plugin.
+
+mod fate;
+mod feed;
+mod messages;
+mod tell;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use serde_json::value::RawValue;
+use sgeventd_protocol::{Manifest, message::Reason};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    life::{Input, Life},
+    report::PluginReport,
+    run::{Happened, Run, sleep_until},
+    setup::{Order, Setup, Shared},
+    stats::Stats,
+};
+use crate::{
+    clock::Mono,
+    dispatch::Machine,
+    event::Event,
+    ident::{EventId, Generation, PluginName, Seq},
+    journal::{Answer, Counts, CursorChange, JournalError, Op, PluginRecord, Ticket},
+    process::Child,
+};
+
+/// The report is made anew this often at most.
+const REPORT: Duration = Duration::from_millis(250);
+
+/// What a plugin's task starts with.
+pub struct Parts {
+    /// Its name.
+    pub name: PluginName,
+    /// What all plugins share.
+    pub shared: Shared,
+    /// Its own.
+    pub setup: Setup,
+    /// What it is told.
+    pub orders: mpsc::Receiver<Order>,
+    /// What it tells.
+    pub report: watch::Sender<PluginReport>,
+    /// How far it has settled, for those that come after it.
+    pub settled: watch::Sender<Seq>,
+    /// What its manifest wants watched.
+    pub watch: watch::Sender<Vec<String>>,
+}
+
+/// A process that is being started.
+struct Spawning {
+    generation: Generation,
+    why: Reason,
+    is_candidate: bool,
+    done: BoxFuture<'static, Result<(Child, OwnedSemaphorePermit), String>>,
+}
+
+/// Bodies that were asked for.
+type Bodies = Result<Vec<(Seq, Option<Bytes>)>, JournalError>;
+
+/// What is read from the journal, one thing at a time.
+enum Read {
+    Rows(Vec<Arc<Event>>),
+    Body(Arc<Event>),
+    Bodies(Vec<(Seq, Option<Bytes>)>),
+}
+
+struct Task {
+    name: PluginName,
+    shared: Shared,
+    setup: Setup,
+    /// Replaces `setup` with the next process.
+    next_setup: Option<Setup>,
+    life: Life,
+    record: PluginRecord,
+    machine: Option<Machine>,
+    /// The manifest and settings that the machine was made from.
+    made_from: Option<String>,
+    /// A changed version that takes over.
+    promoted: Option<(Arc<Manifest>, Arc<RawValue>)>,
+    run: Option<Run>,
+    candidate: Option<Run>,
+    spawning: VecDeque<Spawning>,
+    generation: Generation,
+    reading: Option<BoxFuture<'static, Result<Read, JournalError>>>,
+    ticket: Option<Ticket>,
+    unsent: Option<CursorChange>,
+    counts: Counts,
+    head: watch::Receiver<Seq>,
+    paused_until: Option<Mono>,
+    site_down_since: Option<Mono>,
+    stats: Stats,
+    writes: u64,
+    last_event: Option<EventId>,
+    last_error: Option<String>,
+    subscriptions: Vec<String>,
+    version: Option<String>,
+    report: watch::Sender<PluginReport>,
+    reported: Option<Mono>,
+    settled: watch::Sender<Seq>,
+    watch: watch::Sender<Vec<String>>,
+    wake: Option<Mono>,
+    is_unkillable: bool,
+    is_stopping: bool,
+}
+
+/// What woke the task.
+enum Woken {
+    Stop,
+    Order(Option<Order>),
+    Main(Happened),
+    Candidate(Happened),
+    Spawned(Result<(Child, OwnedSemaphorePermit), String>),
+    Read(Result<Read, JournalError>),
+    Committed(Result<Vec<Answer>, JournalError>),
+    Head,
+    Health,
+    After,
+    Time,
+}
+
+/// Runs a plugin until `stop`, then drains it.
+///
+/// # Errors
+/// When the journal cannot go on; the daemon must end.
+pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalError> {
+    let Parts {
+        name,
+        shared,
+        setup,
+        orders,
+        report,
+        settled,
+        watch,
+    } = parts;
+    let record = shared.journal.register(&name, setup.start, None).await?;
+    let is_operator = record.disabled.is_some();
+    let now = shared.clock.now();
+    let mut task = Task {
+        life: Life::new(is_operator, now),
+        head: shared.journal.head(),
+        counts: record.counts,
+        record,
+        name,
+        shared,
+        setup,
+        next_setup: None,
+        machine: None,
+        made_from: None,
+        promoted: None,
+        run: None,
+        candidate: None,
+        spawning: VecDeque::new(),
+        generation: Generation(0),
+        reading: None,
+        ticket: None,
+        unsent: None,
+        paused_until: None,
+        site_down_since: None,
+        stats: Stats::default(),
+        writes: 0,
+        last_event: None,
+        last_error: None,
+        subscriptions: Vec::new(),
+        version: None,
+        report,
+        reported: None,
+        settled,
+        watch,
+        wake: None,
+        is_unkillable: false,
+        is_stopping: false,
+    };
+    if task.setup.settings.enabled {
+        task.step(Input::Start);
+    }
+    task.go(orders, stop).await
+}
+
+impl Task {
+    async fn go(
+        &mut self,
+        mut orders: mpsc::Receiver<Order>,
+        stop: CancellationToken,
+    ) -> Result<(), JournalError> {
+        let mut health = self.shared.site.health();
+        loop {
+            self.advance();
+            if self.is_stopping && self.is_at_rest() {
+                return self.finish().await;
+            }
+            let wake = self.wake.map(|at| self.shared.clock.instant(at));
+            let late = self.wake;
+            let woken = tokio::select! {
+                () = stop.cancelled(), if !self.is_stopping => Woken::Stop,
+                order = orders.recv(), if !self.is_stopping => Woken::Order(order),
+                happened = next(&mut self.run) => Woken::Main(happened),
+                happened = next(&mut self.candidate) => Woken::Candidate(happened),
+                Some(done) = spawned(&mut self.spawning) => Woken::Spawned(done),
+                Some(read) = poll(&mut self.reading) => Woken::Read(read),
+                Some(done) = poll(&mut self.ticket) => Woken::Committed(done),
+                Ok(()) = self.head.changed() => Woken::Head,
+                Ok(()) = health.changed() => Woken::Health,
+                () = any_changed(&mut self.setup.after) => Woken::After,
+                () = sleep_until(wake) => Woken::Time,
+            };
+            match woken {
+                Woken::Stop => {
+                    self.is_stopping = true;
+                    self.step(Input::Shutdown);
+                }
+                // Who gives orders is gone: so is the daemon.
+                Woken::Order(None) => self.is_stopping = true,
+                Woken::Order(Some(order)) => self.obey(order),
+                Woken::Main(happened) => self.happened(happened, false).await?,
+                Woken::Candidate(happened) => self.happened(happened, true).await?,
+                Woken::Spawned(done) => self.spawned(done),
+                Woken::Read(read) => {
+                    self.reading = None;
+                    self.take_read(read?);
+                }
+                Woken::Committed(done) => {
+                    self.ticket = None;
+                    self.committed(done?);
+                }
+                Woken::Health => self.site_changed(health.borrow().is_down()),
+                Woken::Time => self.be_fair(late),
+                Woken::Head | Woken::After => {}
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting, and sets the next wake-up.
+    fn advance(&mut self) {
+        let now = self.shared.clock.now();
+        self.step(Input::Tick);
+        self.climb(now.mono, false);
+        self.climb(now.mono, true);
+        self.check_handshakes(now.mono);
+        self.check_deadlines(now);
+        self.feed(now);
+        self.commit(now);
+        let report_at = self.tell(now);
+        self.wake = self.next_wake(now, report_at);
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.run.is_none() && self.candidate.is_none() && self.spawning.is_empty()
+    }
+
+    /// Writes what was not written, at the end.
+    async fn finish(&mut self) -> Result<(), JournalError> {
+        if let Some(ticket) = self.ticket.take() {
+            let done = ticket.await?;
+            self.committed(done);
+        }
+        for change in [
+            self.unsent.take(),
+            self.machine.as_mut().map(Machine::take_change),
+        ] {
+            if let Some(change) = change {
+                self.shared
+                    .journal
+                    .settle(change, crate::journal::When::Now)
+                    .await?;
+            }
+        }
+        let now = self.shared.clock.now();
+        self.reported = None;
+        self.tell(now);
+        Ok(())
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Changed(setup) => {
+                self.next_setup = Some(*setup);
+                self.step(Input::Changed);
+            }
+            Order::Configured(setup) => {
+                let is_enabled = setup.settings.enabled;
+                self.next_setup = Some(*setup);
+                self.step(if is_enabled {
+                    Input::Changed
+                } else {
+                    Input::Disable
+                });
+                if is_enabled {
+                    self.step(Input::Start);
+                }
+            }
+            Order::Vanished => {
+                self.step(Input::Vanished);
+            }
+            Order::Appeared(setup) => {
+                self.next_setup = Some(*setup);
+                self.step(Input::Start);
+            }
+            Order::Beat(turned) => {
+                // Who asked may have gone.
+                let _gone = turned.send(());
+            }
+        }
+    }
+
+    fn submit(&mut self, change: CursorChange) {
+        let revision = None;
+        let op = Op::Cursor { change, revision };
+        match self
+            .shared
+            .journal
+            .try_submit(vec![op], crate::journal::When::Now)
+        {
+            Ok(ticket) => self.ticket = Some(ticket),
+            Err(mut ops) => {
+                if let Some(Op::Cursor { change, .. }) = ops.pop() {
+                    self.unsent = Some(change);
+                }
+            }
+        }
+    }
+}
+
+async fn next(run: &mut Option<Run>) -> Happened {
+    match run {
+        Some(run) => run.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn spawned(
+    spawning: &mut VecDeque<Spawning>,
+) -> Option<Result<(Child, OwnedSemaphorePermit), String>> {
+    let first = spawning.front_mut()?;
+    Some((&mut first.done).await)
+}
+
+async fn poll<F: Future + Unpin>(slot: &mut Option<F>) -> Option<F::Output> {
+    Some(slot.as_mut()?.await)
+}
+
+/// Waits until one of them moves; for ever when there is none.
+async fn any_changed(others: &mut [watch::Receiver<Seq>]) {
+    let moved = others.iter_mut().map(|other| {
+        Box::pin(async move {
+            if other.changed().await.is_err() {
+                // It is gone for good and holds nothing back.
+                std::future::pending::<()>().await;
+            }
+        })
+    });
+    let moved: Vec<_> = moved.collect();
+    if moved.is_empty() {
+        std::future::pending::<()>().await;
+    }
+    futures::future::select_all(moved).await;
+}

@@ -1,0 +1,234 @@
+//! What the plugin tells: its report for `status`, and alerts.
+
+use std::time::Duration;
+
+use super::{REPORT, Task};
+use crate::{
+    alert::{Alert, CauseKey, Grade},
+    clock::{Mono, Now, millis},
+    dispatch::Machine,
+    journal::CursorChange,
+    plugin::{
+        life::{Cause, State},
+        report::PluginReport,
+    },
+    services::Level,
+};
+
+/// A plugin with so few events left is not behind.
+const BEHIND: Duration = Duration::from_secs(10);
+
+impl Task {
+    /// Makes the report anew, when it is time; else returns when.
+    pub(super) fn tell(&mut self, now: Now) -> Option<Mono> {
+        let due = self.reported.map(|at| at + REPORT);
+        if due.is_some_and(|due| now.mono < due) {
+            return due;
+        }
+        let report = self.make_report(now);
+        let is_new = self.report.borrow().differs(&report);
+        if !is_new {
+            // Idle: nothing to tell, and no timer that says so four times a second.
+            return None;
+        }
+        self.reported = Some(now.mono);
+        self.tell_lag(&report);
+        self.report.send_replace(report);
+        Some(now.mono + REPORT)
+    }
+
+    fn make_report(&self, now: Now) -> PluginReport {
+        let machine = self.machine.as_ref();
+        let position = machine.map_or(self.record.cursor.position, Machine::position);
+        let open = machine.map_or(self.record.cursor.open.len(), Machine::open_len);
+        let behind = self.head.borrow().0.saturating_sub(position.0);
+        let oldest = machine.and_then(Machine::oldest);
+        let lag = oldest
+            .and_then(|event| event.facts.created_at)
+            .map_or(Duration::ZERO, |at| now.unix - at);
+        let (state, reason, remedy) = self.words(lag);
+        let run = self.run.as_ref();
+        PluginReport {
+            name: self.name.clone(),
+            ok: matches!(state, "ok" | "off" | "starting" | "behind"),
+            state: state.to_owned(),
+            since: self.life.since(),
+            reason,
+            remedy,
+            subscriptions: self.subscriptions.clone(),
+            version: self.version.clone(),
+            file: self.setup.file.clone(),
+            language: self.setup.language.clone(),
+            pid: run.map(|run| run.child.pid),
+            generation: self.generation,
+            restarts: self.life.restarts(),
+            behind,
+            lag_ms: millis(lag),
+            open,
+            last_event: self.last_event,
+            counts: self.counts,
+            dead_letters: self.counts.dead,
+            writes: self.writes,
+            p50_ms: self.stats.percentile(0.5),
+            p95_ms: self.stats.percentile(0.95),
+            rate: self.stats.rate(now.mono),
+            last_error: self.last_error.clone(),
+        }
+    }
+
+    /// The word, why, and what ends it.
+    fn words(&self, lag: Duration) -> (&'static str, Option<String>, Option<String>) {
+        let show = || Some("sgeventd status --json".to_owned());
+        let by_change = || {
+            Some(format!(
+                "edit {}: it starts again when the file changes",
+                self.setup.file
+            ))
+        };
+        match self.life.state() {
+            State::Stopped if !self.setup.settings.enabled => {
+                let line = format!("[plugin.{}] enabled = true, then reload", self.name);
+                ("off", Some("off by config".to_owned()), Some(line))
+            }
+            State::Stopped => ("stopping", None, None),
+            State::Starting => ("starting", None, None),
+            State::Ready { .. } => {
+                let retrying = self.machine.as_ref().and_then(Machine::retrying);
+                if let Some((attempts, error)) = retrying {
+                    let error = error.lines().next().unwrap_or_default();
+                    return (
+                        "retrying",
+                        Some(format!("attempt {attempts} failed: {error}")),
+                        show(),
+                    );
+                }
+                if lag > BEHIND {
+                    return ("behind", Some("catching up".to_owned()), None);
+                }
+                ("ok", None, None)
+            }
+            State::Draining(_) | State::Stopping(_) if self.is_unkillable => {
+                let why =
+                    "its process does not die, not even by SIGKILL: a file server may hold it";
+                ("stopping", Some(why.to_owned()), show())
+            }
+            State::Draining(_) | State::Stopping(_) => ("stopping", None, None),
+            State::Backoff { error, .. } => {
+                let error = error.lines().next().unwrap_or_default();
+                ("restarting", Some(error.to_owned()), by_change())
+            }
+            State::Missing => {
+                let why = format!("{} is gone", self.setup.file);
+                ("missing", Some(why), Some("put the file back".to_owned()))
+            }
+            State::Disabled { cause, .. } => ("disabled", Some(cause.sentence()), by_change()),
+        }
+    }
+
+    fn key(&self, kind: &str) -> CauseKey {
+        CauseKey::of_plugin(&self.name, kind)
+    }
+
+    fn raise(&self, kind: &'static str, grade: Grade, sentence: String, by_itself: &str) {
+        let alert = Alert {
+            plugin: Some(self.name.clone()),
+            by_itself: by_itself.to_owned(),
+            recipients: self.setup.recipients(),
+            excerpt: self.last_error.clone(),
+            waits: self.machine.as_ref().map(|machine| {
+                machine.open_len() as u64
+                    + self.head.borrow().0.saturating_sub(machine.position().0)
+            }),
+            ..Alert::new(self.key(kind), kind, grade, sentence)
+        };
+        self.shared.alerts.begin(alert);
+    }
+
+    pub(super) fn tell_disabled(&self) {
+        let State::Disabled { cause, .. } = self.life.state() else {
+            return;
+        };
+        let first = cause.sentence();
+        let first = first.lines().next().unwrap_or_default();
+        let by_itself = match cause {
+            Cause::Manifest(_) | Cause::OnError(_) => {
+                "It starts again when its file changes; it goes on where it stopped, and no event is lost."
+            }
+            _ => {
+                "It starts again when its file changes, and is tried once an hour; no event is lost."
+            }
+        };
+        let sentence = format!("{} is disabled: {first}", self.name);
+        self.raise("disabled", Grade::Error, sentence, by_itself);
+    }
+
+    pub(super) fn tell_recovered(&self) {
+        for kind in ["disabled", "invalid", "unkillable"] {
+            self.shared.alerts.end(&self.key(kind));
+        }
+    }
+
+    pub(super) fn tell_invalid(&self, error: &str) {
+        let first = error.lines().next().unwrap_or_default();
+        let sentence = format!(
+            "the changed {} does not work, the old one goes on: {first}",
+            self.setup.file
+        );
+        let by_itself = "The next change of the file is tried again.";
+        self.raise("invalid", Grade::Error, sentence, by_itself);
+    }
+
+    pub(super) fn tell_unkillable(&self) {
+        let sentence = format!("{} does not die, not even by SIGKILL", self.name);
+        let by_itself = "No new process is started before the old one is gone.";
+        self.raise("unkillable", Grade::Error, sentence, by_itself);
+    }
+
+    pub(super) fn tell_dead(&self, change: &CursorChange) {
+        for dead in &change.dead {
+            let error = dead.error.lines().next().unwrap_or_default();
+            let alert = Alert {
+                plugin: Some(self.name.clone()),
+                excerpt: Some(dead.error.to_string()),
+                recipients: self.setup.recipients(),
+                by_itself: "The event is kept as a dead letter; the plugin goes on.".to_owned(),
+                ..Alert::new(
+                    self.key("dead_letter"),
+                    "dead_letter",
+                    Grade::Error,
+                    format!("{} gave up an event ({}): {error}", self.name, dead.reason),
+                )
+            };
+            self.shared.alerts.once(alert);
+        }
+    }
+
+    pub(super) fn alert(&self, level: Level, message: String) {
+        let grade = if level >= Level::Error {
+            Grade::Error
+        } else {
+            Grade::Warning
+        };
+        let key = self.key(&format!("said/{message}"));
+        self.shared.alerts.once(Alert {
+            plugin: Some(self.name.clone()),
+            recipients: self.setup.recipients(),
+            ..Alert::new(key, "plugin", grade, format!("{}: {message}", self.name))
+        });
+    }
+
+    fn tell_lag(&self, report: &PluginReport) {
+        let limit = millis(self.shared.lag);
+        if report.lag_ms > limit {
+            let sentence = format!("{} is {} min behind", self.name, report.lag_ms / 60_000);
+            self.raise(
+                "lag",
+                Grade::Warning,
+                sentence,
+                "It goes on with what waits.",
+            );
+        } else {
+            self.shared.alerts.end(&self.key("lag"));
+        }
+    }
+}
