@@ -23,6 +23,8 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the daemon in the foreground; SIGHUP reads the config again, SIGTERM and Ctrl-C drain and stop.
+    Run(RunArgs),
     /// List every mistake of a config at once, each with its line and what is allowed.
     CheckConfig(CheckArgs),
     /// What works, what does not, and what to type next; exit 0 ok, 1 degraded, 2 down, 3 not running.
@@ -40,6 +42,14 @@ pub struct ConfigArg {
         default_value = "/etc/sgeventd/sgeventd.toml"
     )]
     pub config: PathBuf,
+}
+
+/// `run`
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    /// Which config.
+    #[command(flatten)]
+    pub config: ConfigArg,
 }
 
 /// `check-config`

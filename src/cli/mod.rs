@@ -6,6 +6,7 @@ mod args;
 mod check_config;
 mod exit;
 mod output;
+mod run;
 mod status;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let result = match args.command {
         Command::CheckConfig(check) => check_config::run(&check),
+        Command::Run(args) => run::run(&args),
         Command::Status(status) => status::run(&status),
     };
     result.unwrap_or_else(|failure| failure.tell()).into()

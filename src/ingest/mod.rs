@@ -20,3 +20,4 @@ pub use question::{
     Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom,
 };
 pub use report::SiteReport;
+pub use task::{Message, Parts, run};

@@ -1,9 +1,12 @@
 //! What a plugin is: discovery, manifest, life, file watch.
 
+pub mod discovery;
 pub mod life;
+pub mod look;
 pub mod report;
 mod run;
 pub mod setup;
+pub mod spec;
 mod stats;
 mod tap;
 pub mod task;

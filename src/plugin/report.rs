@@ -65,6 +65,37 @@ pub struct PluginReport {
 }
 
 impl PluginReport {
+    /// A plugin of which nothing is known yet.
+    #[must_use]
+    pub fn of(name: &PluginName, file: &str) -> Self {
+        Self {
+            name: name.clone(),
+            state: "starting".to_owned(),
+            since: Unix::default(),
+            ok: true,
+            reason: None,
+            remedy: None,
+            subscriptions: Vec::new(),
+            version: None,
+            file: file.to_owned(),
+            language: String::new(),
+            pid: None,
+            generation: Generation::default(),
+            restarts: 0,
+            behind: 0,
+            lag_ms: 0,
+            open: 0,
+            last_event: None,
+            counts: Counts::default(),
+            dead_letters: 0,
+            writes: 0,
+            p50_ms: None,
+            p95_ms: None,
+            rate: 0.0,
+            last_error: None,
+        }
+    }
+
     /// True when there is something new to tell; ages alone are not.
     #[must_use]
     pub fn differs(&self, other: &Self) -> bool {

@@ -37,8 +37,9 @@ impl Stats {
 
     /// Deliveries a second over the last minute.
     pub(super) fn rate(&self, now: Mono) -> f64 {
-        let from = (now.0 / 1000).saturating_sub(SECONDS);
-        let recent = self.seconds.iter().filter(|(second, _)| *second > from);
+        let second_now = now.0 / 1000;
+        let is_recent = |second: u64| second + SECONDS > second_now;
+        let recent = self.seconds.iter().filter(|(second, _)| is_recent(*second));
         let count: u32 = recent.map(|(_, count)| count).sum();
         f64::from(count) / SECONDS as f64
     }

@@ -204,6 +204,25 @@ impl Task {
         }
     }
 
+    /// How far it has settled, for those that come after it; one that gets no events holds nobody up.
+    pub(super) fn publish_settled(&self) {
+        let is_out = match self.life.state() {
+            State::Disabled { .. } | State::Missing => true,
+            State::Stopped => !self.setup.settings.enabled,
+            _ => false,
+        };
+        let settled = match &self.machine {
+            _ if is_out => Seq(u64::MAX),
+            Some(machine) => machine.settled_to(),
+            None => Seq(0),
+        };
+        self.settled.send_if_modified(|known| {
+            let has_moved = *known != settled;
+            *known = settled;
+            has_moved
+        });
+    }
+
     /// Writes what changed, one change at a time.
     pub(super) fn commit(&mut self, now: Now) {
         if self.ticket.is_some() {
@@ -215,12 +234,6 @@ impl Task {
         let Some(machine) = &mut self.machine else {
             return;
         };
-        let settled = machine.settled_to();
-        self.settled.send_if_modified(|known| {
-            let has_moved = *known != settled;
-            *known = settled;
-            has_moved
-        });
         if let Some(change) = machine.poll_commit(now) {
             self.counts.add(&change.counts);
             self.tell_dead(&change);

@@ -253,6 +253,7 @@ impl Task {
         self.check_deadlines(now);
         self.feed(now);
         self.commit(now);
+        self.publish_settled();
         let report_at = self.tell(now);
         self.wake = self.next_wake(now, report_at);
     }

@@ -1,0 +1,105 @@
+//! `run`: the daemon in the foreground, until SIGTERM or Ctrl-C.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, args::RunArgs, exit::Failure, output::talk};
+use crate::{
+    config::{Config, load},
+    daemon::{Daemon, DaemonError, tell_ready},
+    journal::{JournalError, OpenError, Refused, StateError},
+    process, telemetry,
+};
+
+/// Runs the daemon.
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    process::set_not_dumpable();
+    let config = accept(args)?;
+    let guard = telemetry::init(&config.log).map_err(|error| Failure::new(Exit::Io, &error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Io, &error))?;
+    let result = runtime.block_on(Box::pin(serve(config, &guard)));
+    guard.flush();
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result.map(|()| Exit::Done).map_err(|error| failure(&error))
+}
+
+/// The config, or all its mistakes.
+fn accept(args: &RunArgs) -> Result<Config, Failure> {
+    match load(&args.config.config).accept() {
+        Ok((config, findings)) => {
+            for finding in findings {
+                talk(&finding.to_string());
+            }
+            Ok(config)
+        }
+        Err(findings) => {
+            for finding in &findings {
+                talk(&finding.to_string());
+            }
+            let count = findings.iter().filter(|one| one.is_error()).count();
+            let text = format!("the config has {count} mistakes");
+            Err(Failure::words(Exit::Config, text))
+        }
+    }
+}
+
+async fn serve(config: Config, guard: &telemetry::Guard) -> Result<(), DaemonError> {
+    let failed = |source| DaemonError::System {
+        what: "cannot listen for signals",
+        source,
+    };
+    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let (site, dir) = (config.site.url.clone(), config.state.dir.clone());
+    let mut daemon = Box::pin(Daemon::start(config, guard)).await?;
+    tracing::info!(%site, dir = %dir.display(), version = env!("CARGO_PKG_VERSION"), "sgeventd runs");
+    tell_ready();
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                guard.reopen();
+                daemon.reload().await;
+            }
+            () = daemon.failed() => break,
+        }
+    }
+    tracing::info!("sgeventd stops: plugins finish what they work on");
+    daemon.stop().await?;
+    tracing::info!("sgeventd has stopped");
+    Ok(())
+}
+
+/// What it ended with, as the exit codes of all commands.
+pub(super) fn failure(error: &DaemonError) -> Failure {
+    let exit = match error {
+        DaemonError::Config(_) | DaemonError::Alerts(_) | DaemonError::Site(_) => Exit::Config,
+        DaemonError::Key { .. } => Exit::Config,
+        DaemonError::State(error) => match error {
+            StateError::InUse { .. } => Exit::Locked,
+            StateError::NotWritable { .. } | StateError::NoParent { .. } => Exit::CannotCreate,
+            StateError::NotADirectory { .. } | StateError::Shared { .. } => Exit::CannotCreate,
+            _ => Exit::Io,
+        },
+        DaemonError::Open(error) => match error {
+            OpenError::Foreign { .. } | OpenError::Newer { .. } | OpenError::Corrupt { .. } => {
+                Exit::State
+            }
+            _ => Exit::Io,
+        },
+        DaemonError::Journal(JournalError::Refused(Refused::OtherSite { .. })) => {
+            return Failure::new(Exit::State, error).hint(
+                "another site needs another [state] dir; to keep this state for a site that was renamed: sgeventd state adopt",
+            );
+        }
+        DaemonError::Journal(JournalError::Corrupt(_)) => Exit::State,
+        DaemonError::Socket(_) => Exit::Io,
+        DaemonError::Make { .. } => Exit::CannotCreate,
+        DaemonError::Journal(_) | DaemonError::System { .. } | DaemonError::Panic(_) => Exit::Io,
+    };
+    Failure::new(exit, error)
+}

@@ -1,0 +1,423 @@
+//! The daemon: every task is built here from the config, started in order, stopped in reverse.
+//!
+//! ```text
+//!   state locked ─► journal ─► alerts ─► site ─► ingest ─► plugins ─► admin socket ─► ready
+//! ```
+//! Whoever asks "what runs here?" reads [`Daemon::start`].
+
+mod bridge;
+mod error;
+mod herd;
+mod notify;
+mod reload;
+mod sdk;
+mod status;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use error::DaemonError;
+
+use crate::{
+    admin::{AdminServer as _, Status, server::AdminSocket},
+    alert::{self, Alerts},
+    clock::{Clock, Unix},
+    config::{Config, StartFrom},
+    ingest::{self, SiteReport},
+    journal::{
+        self, Health, Journal, Op, Options, Sqlite, StateDir,
+        retention::{Policy, Retention},
+    },
+    plugin::setup::Shared,
+    process::{self, Spawner},
+    services::Services,
+    site::{Session, Site, SiteOptions},
+    telemetry::{Guard, Traffic},
+};
+
+/// Retention looks this often.
+const UPKEEP: Duration = Duration::from_secs(60);
+/// Rows stay longer than ingest may ask for a gap.
+const ROWS_AGE: Duration = Duration::from_secs(2 * 24 * 3600);
+
+/// A daemon that runs.
+pub struct Daemon {
+    journal: Journal,
+    ingest: JoinHandle<Result<(), DaemonError>>,
+    herd: JoinHandle<Result<(), DaemonError>>,
+    stop: CancellationToken,
+    /// Cancelled when the plugins have ended: what they needed may go.
+    stop_rest: CancellationToken,
+    tasks: TaskTracker,
+    desk: Arc<status::Desk>,
+    reloader: reload::Reloader,
+}
+
+impl Daemon {
+    /// Starts everything; when it returns, the state is locked, the journal open and the admin socket listens.
+    ///
+    /// # Errors
+    /// Why it cannot run; nothing is left running.
+    pub async fn start(config: Config, guard: &Guard) -> Result<Self, DaemonError> {
+        let clock = Clock::start();
+        let traffic = guard.traffic();
+        let keys = load_keys(&config)?;
+        let state = StateDir::open(&config.state.dir)?;
+        let engine = Sqlite::open(&state.database())?;
+        let missing = state.missing(engine.last());
+        let options = Options {
+            settle_wait: config.state.settle.wait,
+            settle_count: config.state.settle.count,
+            ..Options::default()
+        };
+        let journal = Journal::start(Box::new(engine), Some(state), options)?;
+        if let Some(missing) = missing {
+            tracing::warn!(
+                first = missing.start().0,
+                last = missing.end().0,
+                "rows that the lock file knows are not in the journal; was its -wal file lost?"
+            );
+        }
+        let url: Box<str> = config.site.url.as_str().trim_end_matches('/').into();
+        journal.write(Op::Site { url }).await?;
+        end_children(&journal).await?;
+
+        let stop = CancellationToken::new();
+        let stop_rest = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let host = hostname();
+        let options = alert::Options::new(&config, &host)?;
+        let alerts = alert::start(options, clock, &tasks, &stop_rest);
+
+        let site = Site::new(&site_options(&config, &keys, &traffic))?;
+        let sessions = sessions(&config, &keys, &site);
+        let (site_report, site_reports) = watch::channel(SiteReport {
+            url: site.origin(),
+            state: "starting".to_owned(),
+            since: Clock::unix(),
+            ..SiteReport::default()
+        });
+        let (ingest_orders, inbox) = mpsc::channel(16);
+        let session = sessions[&config.site.script].clone();
+        let ingest = ingest_parts(
+            &config,
+            session,
+            &journal,
+            &alerts,
+            clock,
+            site_report,
+            inbox,
+        );
+        let ingest = start_ingest(ingest.await?, stop.clone());
+
+        let spawner = spawner()?;
+        let store = Arc::new(bridge::Store(journal.clone()));
+        let services = Services::new(store, bridge::observer());
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let shared = Shared {
+            journal: journal.clone(),
+            services,
+            clock,
+            alerts: alerts.clone(),
+            spawner,
+            traffic: traffic.clone(),
+            site: site.clone(),
+            starts: Arc::new(Semaphore::new(cores)),
+            settle: (config.state.settle.wait, config.state.settle.count),
+            lag: config.alerts.lag,
+        };
+        let (reports, all_reports) = watch::channel(herd::Reports::default());
+        let (herd_orders, inbox) = mpsc::channel(16);
+        let herd = herd::Herd {
+            shared,
+            sessions,
+            sdk: sdk::unpack(&config.state.dir)?,
+            environment: std::env::vars_os().collect(),
+            orders: inbox,
+            reports,
+            config: config.clone(),
+        };
+        let herd = tokio::spawn(herd::run(herd, stop.clone()));
+
+        let config_state = Arc::new(Mutex::new(reload::ConfigState::new(&config)));
+        let desk = Arc::new(status::Desk {
+            started_at: Clock::unix(),
+            journal: journal.clone(),
+            site: site_reports,
+            herd: all_reports.clone(),
+            alerts: alerts.clone(),
+            config: Arc::clone(&config_state),
+            state_dir: config.state.dir.clone(),
+            traffic_log: config.log.traffic.file.clone(),
+        });
+        let socket = AdminSocket::bind(&config.admin.socket, &config.admin.group)?;
+        let methods = status::Answering(Arc::clone(&desk)).into_rpc();
+        tasks.spawn(socket.serve(methods.into(), stop_rest.clone()));
+        tasks.spawn(upkeep(
+            journal.clone(),
+            alerts.clone(),
+            config.clone(),
+            all_reports,
+            stop_rest.clone(),
+        ));
+        let loops = notify::Loops {
+            journal: journal.clone(),
+            ingest: ingest_orders,
+            herd: herd_orders.clone(),
+        };
+        let lines = desk.lines(&tasks, stop_rest.clone());
+        tasks.spawn(notify::watch(loops, lines, stop_rest.clone()));
+        Ok(Self {
+            journal,
+            ingest,
+            herd,
+            stop,
+            stop_rest,
+            tasks,
+            desk,
+            reloader: reload::Reloader::new(config, config_state, herd_orders, alerts),
+        })
+    }
+
+    /// What `status` answers.
+    pub async fn status(&self) -> Status {
+        self.desk.status().await
+    }
+
+    /// Reads the config again and applies what can be applied.
+    pub async fn reload(&mut self) {
+        self.reloader.reload().await;
+    }
+
+    /// Waits until something of it has ended by itself: then it must be stopped.
+    pub async fn failed(&mut self) {
+        let mut health = self.journal.health();
+        tokio::select! {
+            _ = health.wait_for(|health| matches!(health, Health::Broken(_))) => {}
+            () = done(&self.ingest) => {}
+            () = done(&self.herd) => {}
+        }
+    }
+
+    /// Drains the plugins, writes what is not written, and ends.
+    ///
+    /// # Errors
+    /// The first thing that went wrong, now or before.
+    pub async fn stop(self) -> Result<(), DaemonError> {
+        notify::tell(&[sd_notify::NotifyState::Stopping]);
+        self.stop.cancel();
+        let herd = joined(self.herd.await, "the plugins");
+        let ingest = joined(self.ingest.await, "ingest");
+        self.stop_rest.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.journal.close().await;
+        herd.and(ingest)
+    }
+}
+
+/// Says that the daemon is ready: the state is locked, the config valid, the socket listens. The site may well be away.
+pub fn tell_ready() {
+    notify::tell(&[sd_notify::NotifyState::Ready]);
+}
+
+async fn done<T>(task: &JoinHandle<T>) {
+    while !task.is_finished() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn joined(
+    result: Result<Result<(), DaemonError>, tokio::task::JoinError>,
+    what: &str,
+) -> Result<(), DaemonError> {
+    result.unwrap_or_else(|error| Err(DaemonError::Panic(format!("{what} ({error})"))))
+}
+
+/// Every key that the config names, by the config's key.
+fn load_keys(config: &Config) -> Result<BTreeMap<String, crate::secret::Secret>, DaemonError> {
+    let load = |(key, source): (String, &crate::config::KeySource)| match source.load() {
+        Ok(secret) => Ok((key, secret)),
+        Err(source) => Err(DaemonError::Key { key, source }),
+    };
+    config.keys().into_iter().map(load).collect()
+}
+
+fn sessions(
+    config: &Config,
+    keys: &BTreeMap<String, crate::secret::Secret>,
+    site: &Site,
+) -> BTreeMap<String, Session> {
+    let own = (config.site.script.clone(), "site.key".to_owned());
+    let others = config.scripts.keys();
+    let others = others.map(|name| (name.clone(), format!("scripts.{name}.key")));
+    std::iter::once(own)
+        .chain(others)
+        .filter_map(|(script, key)| {
+            let session = site.session(&script, keys.get(&key)?.clone());
+            Some((script, session))
+        })
+        .collect()
+}
+
+fn site_options(
+    config: &Config,
+    keys: &BTreeMap<String, crate::secret::Secret>,
+    traffic: &Traffic,
+) -> SiteOptions {
+    let site = &config.site;
+    SiteOptions {
+        proxy: site.proxy.as_ref().map(ToString::to_string),
+        proxy_password: keys.get("site.proxy_password").cloned(),
+        ca_file: site.ca_file.clone(),
+        timeout: site.timeout,
+        max_calls: site.max_calls,
+        max_retry_wait: site.max_retry_wait,
+        tap: Some(Arc::new(bridge::TrafficOfCalls(traffic.clone()))),
+        ..SiteOptions::new(site.url.as_str().trim_end_matches('/'))
+    }
+}
+
+async fn ingest_parts(
+    config: &Config,
+    session: Session,
+    journal: &Journal,
+    alerts: &Alerts,
+    clock: Clock,
+    report: watch::Sender<SiteReport>,
+    orders: mpsc::Receiver<ingest::Message>,
+) -> Result<ingest::Parts, DaemonError> {
+    let kept = journal.query(|reader| reader.ingest()).await?;
+    let recent = journal.query(|reader| {
+        let last = reader.extent()?.last;
+        reader.page(
+            crate::ident::Seq(last.0.saturating_sub(RECENT)),
+            RECENT as usize,
+            usize::MAX,
+        )
+    });
+    let timeline = kept.timeline;
+    let recent = recent.await?.into_iter();
+    let recent = recent.filter(|event| event.facts.timeline == timeline);
+    let anchors = recent.map(|event| journal::Anchor {
+        event_id: event.facts.event_id,
+        event_type: event.facts.event_type,
+        created_at: event.facts.created_at,
+    });
+    let policy = ingest::Policy {
+        interval: config.poll.interval,
+        max_interval: config.poll.max_interval,
+        page: config.poll.page as usize,
+        start_from: match config.poll.start_from {
+            StartFrom::Latest => ingest::StartFrom::Latest,
+            StartFrom::Oldest => ingest::StartFrom::Oldest,
+            StartFrom::EventId(id) => ingest::StartFrom::Id(id),
+            StartFrom::Time(time) => ingest::StartFrom::Time(time),
+        },
+        gap_timeout: config.gap.timeout,
+        gap_give_up: config.gap.give_up,
+        gap_hold: config.gap.hold,
+        max_retry_wait: config.site.max_retry_wait,
+    };
+    Ok(ingest::Parts {
+        machine: ingest::Machine::new(policy, kept, anchors.collect()),
+        session,
+        journal: journal.clone(),
+        alerts: alerts.clone(),
+        clock,
+        report,
+        orders,
+    })
+}
+
+/// Rows that may serve as an anchor when the head is gone from sight.
+const RECENT: u64 = 50;
+
+fn start_ingest(
+    parts: ingest::Parts,
+    stop: CancellationToken,
+) -> JoinHandle<Result<(), DaemonError>> {
+    tokio::spawn(async move { Ok(ingest::run(parts, stop).await?) })
+}
+
+fn spawner() -> Result<Spawner, DaemonError> {
+    process::become_subreaper();
+    let failed = |what| move |source| DaemonError::System { what, source };
+    let helper = std::env::current_exe().map_err(failed("cannot find our own binary"))?;
+    Spawner::start(helper).map_err(failed("cannot start the thread that starts plugins"))
+}
+
+/// Plugins of a daemon that died are ended before new ones start.
+async fn end_children(journal: &Journal) -> Result<(), DaemonError> {
+    let children = journal.query(|reader| reader.children()).await?;
+    let left = process::end_recorded(&children).await;
+    for child in &children {
+        if left.contains(child) {
+            tracing::error!(plugin = %child.plugin, pid = child.pid, "a plugin of the last daemon does not die");
+            continue;
+        }
+        let (pid, start_time) = (child.pid, child.start_time);
+        journal.write(Op::ChildRemove { pid, start_time }).await?;
+    }
+    Ok(())
+}
+
+/// Retention and the lines of the lock file, once a minute.
+async fn upkeep(
+    journal: Journal,
+    alerts: Alerts,
+    config: Config,
+    herd: watch::Receiver<herd::Reports>,
+    stop: CancellationToken,
+) {
+    let clock = Clock::start();
+    let mut retention = Retention::new(Policy {
+        age: config.retention.age,
+        size: config.retention.size,
+        orphan: config.retention.orphan,
+        rows_age: ROWS_AGE.max(2 * config.gap.give_up),
+    });
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(UPKEEP) => {}
+        }
+        let present = herd.borrow().plugins.keys().cloned().collect();
+        match retention.look(&journal, clock.now(), present).await {
+            Ok(report) => {
+                for orphan in report.new_orphans {
+                    let key = alert::CauseKey::of_plugin(&orphan, "orphan");
+                    let sentence =
+                        format!("{orphan} is gone for so long that it holds nothing back any more");
+                    alerts.once(alert::Alert::new(
+                        key,
+                        "orphan",
+                        alert::Grade::Warning,
+                        sentence,
+                    ));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "retention took no step"),
+        }
+    }
+}
+
+fn hostname() -> String {
+    let name = nix::unistd::gethostname().ok();
+    name.map_or_else(
+        || "localhost".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// When the daemon started, for `status`.
+type Started = Unix;

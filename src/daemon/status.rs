@@ -1,0 +1,169 @@
+//! Answers `status`: gathers what each part tells of itself.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jsonrpsee::core::{RpcResult, async_trait};
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Started, herd, reload::ConfigState};
+use crate::{
+    admin::{
+        AdminServer, Status,
+        status::{AlertReport, JournalReport, Overall},
+    },
+    alert::Alerts,
+    ingest::SiteReport,
+    journal::{Extent, Health, Journal},
+    plugin::report::PluginReport,
+};
+
+/// The two lines of `status` are made this often, for systemd and the lock file.
+const LINES: Duration = Duration::from_secs(2);
+
+/// Everything that `status` is made of.
+pub(super) struct Desk {
+    pub(super) started_at: Started,
+    pub(super) journal: Journal,
+    pub(super) site: watch::Receiver<SiteReport>,
+    pub(super) herd: watch::Receiver<herd::Reports>,
+    pub(super) alerts: Alerts,
+    pub(super) config: Arc<Mutex<ConfigState>>,
+    pub(super) state_dir: PathBuf,
+    pub(super) traffic_log: Option<PathBuf>,
+}
+
+impl Desk {
+    pub(super) async fn status(&self) -> Status {
+        let site = self.site.borrow().clone();
+        let journal = self.journal_report().await;
+        let (plugins, not_plugins) = {
+            let herd = self.herd.borrow();
+            let plugins = herd.plugins.values();
+            let plugins: Vec<PluginReport> =
+                plugins.map(|report| report.borrow().clone()).collect();
+            (plugins, herd.not_plugins.clone())
+        };
+        let alerts: Vec<AlertReport> = self.alerts.open().into_iter().map(alert).collect();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: self.started_at,
+            state: Status::judge(&site, &journal, &plugins, alerts.len()),
+            site,
+            journal,
+            plugins,
+            not_plugins,
+            alerts,
+            config: self
+                .config
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .report(),
+            traffic_log: self
+                .traffic_log
+                .as_ref()
+                .map(|file| file.display().to_string()),
+        }
+    }
+
+    async fn journal_report(&self) -> JournalReport {
+        let health = self.journal.health().borrow().clone();
+        let state = match &health {
+            Health::Working => "ok".to_owned(),
+            Health::Stalled { .. } => {
+                "no space left, or the database is held: nothing is written".to_owned()
+            }
+            Health::Broken(error) => error.to_string(),
+            Health::Closed => "closed".to_owned(),
+        };
+        let extent = self
+            .journal
+            .extent()
+            .await
+            .unwrap_or_else(|_| Extent::default());
+        JournalReport {
+            state,
+            dir: self.state_dir.display().to_string(),
+            seq: extent.last.0,
+            rows: extent.rows(),
+            bytes: extent.body_bytes,
+            oldest: extent.oldest,
+        }
+    }
+
+    /// Keeps the two lines fresh: for systemd, and in the lock file for when the daemon hangs.
+    pub(super) fn lines(
+        self: &Arc<Self>,
+        tasks: &TaskTracker,
+        stop: CancellationToken,
+    ) -> watch::Receiver<String> {
+        let (line, lines) = watch::channel(String::new());
+        let desk = Arc::clone(self);
+        tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(LINES) => {}
+                }
+                let two = two_lines(&desk.status().await);
+                let text = two.join(" · ");
+                line.send_if_modified(|known| {
+                    let is_new = *known != text;
+                    if is_new {
+                        known.clone_from(&text);
+                        desk.journal.note_status(two);
+                    }
+                    is_new
+                });
+            }
+        });
+        lines
+    }
+}
+
+fn alert(open: crate::alert::OpenAlert) -> AlertReport {
+    AlertReport {
+        cause: open.alert.key.to_string(),
+        plugin: open.alert.plugin.map(|plugin| plugin.to_string()),
+        sentence: open.alert.sentence,
+        remedy: Some(open.alert.remedy),
+        since: open.since,
+        count: open.count,
+    }
+}
+
+fn two_lines(status: &Status) -> [String; 2] {
+    let word = match status.state {
+        Overall::Ok => "ok",
+        Overall::Degraded => "degraded",
+        Overall::Down => "down",
+    };
+    let bad = status.plugins.iter().filter(|plugin| !plugin.ok).count();
+    let site = match &status.site.reason {
+        Some(reason) => format!("site {}: {reason}", status.site.state),
+        None => format!("site {}", status.site.state),
+    };
+    [
+        format!("{word}: {site}"),
+        format!(
+            "{} plugins, {bad} not ok; on disk to {}",
+            status.plugins.len(),
+            status.journal.seq
+        ),
+    ]
+}
+
+/// The desk behind the admin API.
+pub(super) struct Answering(pub(super) Arc<Desk>);
+
+#[async_trait]
+impl AdminServer for Answering {
+    async fn status(&self) -> RpcResult<Status> {
+        Ok(self.0.status().await)
+    }
+}

@@ -1,0 +1,235 @@
+//! How a plugin's process is started: program, arguments, environment. Pure, but for the search on `PATH`.
+//!
+//! Never: a key, a variable that the allow-list does not name.
+
+use std::{
+    ffi::OsString,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use super::{discovery::Found, setup::Launch};
+use crate::{
+    config::{EnvValue, PluginSettings, Transport},
+    ident::PluginName,
+    process::{Limits, SpawnSpec},
+    secret::redact,
+};
+
+/// What a plugin sees of the daemon's own environment.
+const HANDED_ON: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"];
+/// What it never sees, whatever the operator lists.
+const NEVER: [&str; 2] = ["NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY"];
+
+/// Where a plugin lives.
+pub struct Places<'a> {
+    /// Its data.
+    pub data: &'a Path,
+    /// Its temporary files.
+    pub tmp: &'a Path,
+    /// The Python SDK.
+    pub sdk: &'a Path,
+}
+
+/// The process of a plugin.
+#[must_use]
+pub fn launch(
+    found: &Found,
+    name: &PluginName,
+    settings: &PluginSettings,
+    places: &Places<'_>,
+    ours: &[(OsString, OsString)],
+) -> Launch {
+    let env = match environment(name, settings, places, ours) {
+        Ok(env) => env,
+        Err(error) => return Launch::Impossible(error),
+    };
+    let path = env.iter().find(|(name, _)| name == "PATH");
+    let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
+    let Some((first, args)) = found.command.split_first() else {
+        return Launch::Impossible("its command is empty".to_owned());
+    };
+    let program = match find(first, &found.base, &path) {
+        Ok(program) => program,
+        Err(error) => return Launch::Impossible(error),
+    };
+    let limits = settings.limits.effective();
+    Launch::Spec(Box::new(SpawnSpec {
+        program,
+        args: args.iter().map(OsString::from).collect(),
+        cwd: settings
+            .cwd
+            .clone()
+            .unwrap_or_else(|| places.data.to_owned()),
+        env,
+        umask: settings.umask,
+        limits: Limits {
+            memory: limits.memory,
+            open_files: limits.open_files,
+            processes: limits.processes,
+            nice: limits.nice,
+        },
+        fd34: settings.transport == Transport::Fd34,
+    }))
+}
+
+fn environment(
+    name: &PluginName,
+    settings: &PluginSettings,
+    places: &Places<'_>,
+    ours: &[(OsString, OsString)],
+) -> Result<Vec<(OsString, OsString)>, String> {
+    let is_handed_on = |name: &str| {
+        let is_listed = HANDED_ON.contains(&name) || name.starts_with("LC_");
+        (is_listed || settings.pass_env.iter().any(|listed| listed == name))
+            && !NEVER.contains(&name)
+    };
+    let mut env: Vec<(OsString, OsString)> = ours
+        .iter()
+        .filter(|(name, value)| {
+            // A key in our own environment is found by its value, whatever the variable is called.
+            let value = value.to_string_lossy();
+            is_handed_on(&name.to_string_lossy()) && redact(&value) == value
+        })
+        .cloned()
+        .collect();
+    let mut pythonpath = vec![places.sdk.to_owned()];
+    pythonpath.extend(settings.pythonpath.iter().cloned());
+    let pythonpath = std::env::join_paths(pythonpath).map_err(|error| error.to_string())?;
+    let set: [(&str, OsString); 6] = [
+        ("TMPDIR", places.tmp.into()),
+        ("SGEVENTD_PLUGIN", name.as_str().into()),
+        ("SGEVENTD_PROTOCOLS", "1".into()),
+        ("PYTHONUNBUFFERED", "1".into()),
+        ("PYTHONIOENCODING", "utf-8".into()),
+        ("PYTHONPATH", pythonpath),
+    ];
+    let mut put = |name: OsString, value: OsString| {
+        env.retain(|(known, _)| *known != name);
+        env.push((name, value));
+    };
+    for (name, value) in set {
+        put(name.into(), value);
+    }
+    for (name, value) in &settings.env {
+        let value = match value {
+            EnvValue::Text(text) => text.clone(),
+            EnvValue::Key(_) if !settings.direct => {
+                return Err(format!(
+                    "`env.{name}` is a key, which only a plugin with direct = true is handed"
+                ));
+            }
+            EnvValue::Key(source) => {
+                let key = source
+                    .load()
+                    .map_err(|error| format!("`env.{name}`: {error}"))?;
+                key.expose().to_owned()
+            }
+        };
+        put(name.into(), value.into());
+    }
+    if let Some(venv) = &settings.venv {
+        put("VIRTUAL_ENV".into(), venv.into());
+        let path = env.iter().find(|(name, _)| name == "PATH");
+        let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
+        let mut folders = vec![venv.join("bin")];
+        folders.extend(std::env::split_paths(&path));
+        let path = std::env::join_paths(folders).map_err(|error| error.to_string())?;
+        env.retain(|(name, _)| name != "PATH");
+        env.push(("PATH".into(), path));
+    }
+    Ok(env)
+}
+
+/// The program as an absolute path: relative to its folder, or the first on `PATH`.
+fn find(first: &str, base: &Path, path: &OsString) -> Result<PathBuf, String> {
+    if first.starts_with('/') {
+        return Ok(first.into());
+    }
+    let beside = base.join(first);
+    if first.contains('/') || beside.is_file() {
+        return Ok(beside);
+    }
+    let is_program = |file: &PathBuf| {
+        file.metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(path)
+        .map(|folder| folder.join(first))
+        .find(is_program)
+        .ok_or_else(|| format!("{first} is neither in {} nor on PATH", base.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(command: &[&str]) -> Found {
+        Found {
+            name: PluginName::new("p"),
+            path_index: None,
+            command: command.iter().map(|word| (*word).to_owned()).collect(),
+            file: None,
+            watch: Vec::new(),
+            base: "/nowhere".into(),
+        }
+    }
+
+    fn spec(settings: &PluginSettings, ours: &[(&str, &str)]) -> SpawnSpec {
+        let ours: Vec<_> = ours.iter().map(|(n, v)| (n.into(), v.into())).collect();
+        let places = Places {
+            data: Path::new("/data"),
+            tmp: Path::new("/tmp/p"),
+            sdk: Path::new("/sdk"),
+        };
+        match launch(
+            &found(&["/bin/sh", "-c"]),
+            &PluginName::new("p"),
+            settings,
+            &places,
+            &ours,
+        ) {
+            Launch::Spec(spec) => *spec,
+            Launch::Impossible(error) => panic!("{error}"),
+        }
+    }
+
+    fn value<'a>(spec: &'a SpawnSpec, name: &str) -> Option<&'a str> {
+        let found = spec.env.iter().find(|(known, _)| known == name);
+        found.and_then(|(_, value)| value.to_str())
+    }
+
+    #[test]
+    fn the_environment_is_an_allow_list() {
+        let key = crate::secret::Secret::new("a-key-that-nobody-may-see");
+        let ours = [
+            ("PATH", "/bin"),
+            ("LC_ALL", "C"),
+            ("NOTIFY_SOCKET", "/run/x"),
+            ("SITE_KEY", key.expose()),
+            ("LANG", key.expose()),
+            ("STUDIO", "yes"),
+            ("OTHER", "no"),
+        ];
+        let settings = PluginSettings {
+            pass_env: vec!["STUDIO".into(), "NOTIFY_SOCKET".into(), "SITE_KEY".into()],
+            ..PluginSettings::default()
+        };
+        let spec = spec(&settings, &ours);
+        assert_eq!(value(&spec, "STUDIO"), Some("yes"));
+        assert_eq!(value(&spec, "LC_ALL"), Some("C"));
+        assert_eq!(value(&spec, "SGEVENTD_PLUGIN"), Some("p"));
+        assert_eq!(value(&spec, "PYTHONPATH"), Some("/sdk"));
+        for name in ["OTHER", "NOTIFY_SOCKET", "SITE_KEY", "LANG"] {
+            assert_eq!(value(&spec, name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_found_on_path_or_said_to_be_missing() {
+        let path = OsString::from("/usr/bin:/bin");
+        assert!(find("sh", Path::new("/nowhere"), &path).is_ok());
+        let error = find("no-such-program", Path::new("/nowhere"), &path).expect_err("missing");
+        assert!(error.contains("no-such-program") && error.contains("PATH"));
+    }
+}
