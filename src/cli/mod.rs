@@ -4,6 +4,7 @@
 
 mod args;
 mod check_config;
+mod demo;
 mod exit;
 mod output;
 mod run;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let result = match args.command {
         Command::CheckConfig(check) => check_config::run(&check),
+        Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Status(status) => status::run(&status),
     };
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
 fn hidden(words: &[std::ffi::OsString]) -> Option<ExitCode> {
     match words.get(1)?.to_str()? {
         "__shim" => crate::process::shim_main(words.get(2..).unwrap_or_default()),
+        "__demo-plugin" => Some(demo::plugin::main()),
         _ => None,
     }
 }

@@ -193,6 +193,19 @@ impl Daemon {
         self.desk.status().await
     }
 
+    /// The site's ids of all events in the journal, in its order.
+    pub async fn event_ids(&self) -> Vec<i64> {
+        let mut ids = Vec::new();
+        let mut after = crate::ident::Seq(0);
+        while let Ok(rows) = self.journal.read(after, 500).await
+            && let Some(last) = rows.last()
+        {
+            after = last.seq;
+            ids.extend(rows.iter().map(|event| event.facts.event_id.0));
+        }
+        ids
+    }
+
     /// Reads the config again and applies what can be applied.
     pub async fn reload(&mut self) {
         self.reloader.reload().await;
