@@ -1,0 +1,9 @@
+//! A made-up site on this machine: it answers like the real one, keeps an event log, and misbehaves when told to.
+//!
+//! In: calls of the official Python client (`POST /api3/json`), orders (`POST /_sandbox/ctl`). Out: answers, event rows, the truth.
+//! Never: disk, another machine, the wall clock or chance inside the store (both are handed in by the server).
+
+mod fault;
+mod log;
+mod schema;
+
