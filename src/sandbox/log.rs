@@ -178,7 +178,7 @@ impl Log {
 mod tests {
     use super::*;
 
-    pub(in super::super) fn row(id: i64) -> EventRow {
+    fn row(id: i64) -> EventRow {
         EventRow {
             id,
             event_type: "Shotgun_Shot_Change".into(),

@@ -3,7 +3,11 @@
 //! In: calls of the official Python client (`POST /api3/json`), orders (`POST /_sandbox/ctl`). Out: answers, event rows, the truth.
 //! Never: disk, another machine, the wall clock or chance inside the store (both are handed in by the server).
 
+
 mod fault;
 mod log;
+mod row;
 mod schema;
-
+mod store;
+mod transaction;
+mod value;

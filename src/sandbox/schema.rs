@@ -35,7 +35,8 @@ pub(super) struct TypeDef {
 /// One field.
 #[derive(Debug, Deserialize)]
 pub(super) struct FieldDef {
-    name: String,
+    /// What people call it.
+    pub(super) name: String,
     /// What its values are.
     #[serde(rename = "type")]
     pub(super) kind: DataType,
