@@ -5,9 +5,12 @@
 
 
 mod fault;
+mod filter;
 mod log;
+mod relation;
 mod row;
 mod schema;
 mod store;
 mod transaction;
 mod value;
+mod view;

@@ -123,6 +123,11 @@ impl Schema {
         self.types.get(kind)
     }
 
+    /// The name of a type as the schema holds it.
+    pub(super) fn name_of(&self, kind: &str) -> Option<&str> {
+        self.types.get_key_value(kind).map(|(name, _)| name.as_str())
+    }
+
     /// The answer of `schema_entity_read`.
     pub(super) fn entities(&self) -> Value {
         let one = |def: &TypeDef| json!({"name": fixed(&def.name), "visible": fixed(true)});

@@ -40,7 +40,7 @@ impl Place<'_> {
 }
 
 /// The site's name for the class of a value.
-fn class(value: &Value) -> &'static str {
+pub(super) fn class(value: &Value) -> &'static str {
     match value {
         Value::Null => "NilClass",
         Value::Bool(true) => "TrueClass",
