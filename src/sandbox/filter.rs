@@ -88,9 +88,10 @@ impl Filter {
                 *span.start().max(other.start())..=*span.end().min(other.end())
             }),
             Self::Any(filters) => {
-                let spans = filters.iter().map(Self::ids).reduce(|a, b| {
-                    *a.start().min(b.start())..=*a.end().max(b.end())
-                });
+                let spans = filters
+                    .iter()
+                    .map(Self::ids)
+                    .reduce(|a, b| *a.start().min(b.start())..=*a.end().max(b.end()));
                 spans.unwrap_or(everything)
             }
             Self::Test(path, rule) if path.is_plain() && path.last == "id" && !rule.is_negative => {
@@ -119,7 +120,9 @@ impl Reader<'_> {
     fn group(&self, group: &Value, depth: usize) -> Result<Filter, Fault> {
         let method = self.method;
         if depth > DEEPEST {
-            return Err(Fault::request(format!("API {method}() filters are nested too deep")));
+            return Err(Fault::request(format!(
+                "API {method}() filters are nested too deep"
+            )));
         }
         let Some(conditions) = group["conditions"].as_array() else {
             return Err(Fault::request(format!(
@@ -161,8 +164,7 @@ impl Reader<'_> {
                 "API {method}() {kind}.{text}'s '{word}' data type cannot be used in a filter."
             )));
         }
-        let relation: Option<Relation> =
-            serde_json::from_value(condition["relation"].clone()).ok();
+        let relation: Option<Relation> = serde_json::from_value(condition["relation"].clone()).ok();
         let Some(relation) = relation.filter(|relation| legal.contains(relation)) else {
             let (given, word) = (&condition["relation"], data_type.word());
             let valid = serde_json::to_string(legal).unwrap_or_default();
@@ -178,7 +180,9 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, path: &str, kind: DataType, Wrong(value): &Wrong) -> Fault {
-        let Self { method, kind: of, .. } = self;
+        let Self {
+            method, kind: of, ..
+        } = self;
         if kind == DataType::Entity || kind.is_multi() {
             return Fault::request(format!(
                 "API {method}() invalid/missing entity hash 'type' or 'id' for {of}.{path}: {value}"

@@ -123,7 +123,11 @@ impl Log {
     ) -> impl DoubleEndedIterator<Item = &EventRow> {
         let visible = self.order.len().saturating_sub(self.hidden);
         // A reversed span makes `range` panic, and means nothing.
-        let ids = if ids.is_empty() { i64::MAX..=i64::MAX } else { ids };
+        let ids = if ids.is_empty() {
+            i64::MAX..=i64::MAX
+        } else {
+            ids
+        };
         self.rows
             .range(ids)
             .map(|(_, row)| row)

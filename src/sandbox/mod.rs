@@ -3,14 +3,19 @@
 //! In: calls of the official Python client (`POST /api3/json`), orders (`POST /_sandbox/ctl`). Out: answers, event rows, the truth.
 //! Never: disk, another machine, the wall clock or chance inside the store (both are handed in by the server).
 
-
+mod auth;
+mod demo;
 mod fault;
 mod filter;
 mod log;
+mod method;
+mod read;
 mod relation;
 mod row;
 mod schema;
 mod store;
+mod summarize;
 mod transaction;
+mod trouble;
 mod value;
 mod view;

@@ -53,25 +53,68 @@ pub(super) fn legal(kind: DataType) -> &'static [Relation] {
     use Relation as R;
     match kind {
         D::Text => &[
-            R::Is, R::IsNot, R::Contains, R::NotContains, R::StartsWith, R::EndsWith, R::In, R::NotIn,
+            R::Is,
+            R::IsNot,
+            R::Contains,
+            R::NotContains,
+            R::StartsWith,
+            R::EndsWith,
+            R::In,
+            R::NotIn,
         ],
         D::Number | D::Float | D::Percent | D::Duration => &[
-            R::Is, R::IsNot, R::LessThan, R::GreaterThan, R::Between, R::NotBetween, R::In, R::NotIn,
+            R::Is,
+            R::IsNot,
+            R::LessThan,
+            R::GreaterThan,
+            R::Between,
+            R::NotBetween,
+            R::In,
+            R::NotIn,
         ],
         D::Date | D::DateTime => &[
-            R::Is, R::IsNot, R::GreaterThan, R::LessThan, R::InLast, R::NotInLast, R::InNext,
-            R::NotInNext, R::InCalendarDay, R::InCalendarWeek, R::InCalendarMonth,
-            R::InCalendarYear, R::Between, R::NotBetween, R::In, R::NotIn,
+            R::Is,
+            R::IsNot,
+            R::GreaterThan,
+            R::LessThan,
+            R::InLast,
+            R::NotInLast,
+            R::InNext,
+            R::NotInNext,
+            R::InCalendarDay,
+            R::InCalendarWeek,
+            R::InCalendarMonth,
+            R::InCalendarYear,
+            R::Between,
+            R::NotBetween,
+            R::In,
+            R::NotIn,
         ],
         D::Checkbox | D::Image => &[R::Is, R::IsNot],
         D::List | D::StatusList | D::EntityType | D::Uuid => &[R::Is, R::IsNot, R::In, R::NotIn],
         D::Entity | D::MultiEntity => &[
-            R::Is, R::IsNot, R::TypeIs, R::TypeIsNot, R::NameContains, R::NameNotContains,
-            R::NameIs, R::In, R::NotIn,
+            R::Is,
+            R::IsNot,
+            R::TypeIs,
+            R::TypeIsNot,
+            R::NameContains,
+            R::NameNotContains,
+            R::NameIs,
+            R::In,
+            R::NotIn,
         ],
         D::Addressing => &[
-            R::Is, R::IsNot, R::Contains, R::NotContains, R::In, R::TypeIs, R::TypeIsNot,
-            R::NameContains, R::NameNotContains, R::NameStartsWith, R::NameEndsWith,
+            R::Is,
+            R::IsNot,
+            R::Contains,
+            R::NotContains,
+            R::In,
+            R::TypeIs,
+            R::TypeIsNot,
+            R::NameContains,
+            R::NameNotContains,
+            R::NameStartsWith,
+            R::NameEndsWith,
         ],
         D::Password | D::Serializable | D::Url => &[],
     }
@@ -163,8 +206,14 @@ fn is_negative(relation: Relation) -> bool {
     use Relation as R;
     matches!(
         relation,
-        R::IsNot | R::NotIn | R::NotContains | R::NotBetween | R::NotInLast | R::NotInNext
-            | R::TypeIsNot | R::NameNotContains
+        R::IsNot
+            | R::NotIn
+            | R::NotContains
+            | R::NotBetween
+            | R::NotInLast
+            | R::NotInNext
+            | R::TypeIsNot
+            | R::NameNotContains
     )
 }
 
@@ -242,7 +291,10 @@ fn near(kind: DataType, values: &[Value], now: Unix, sign: i64) -> Result<Need, 
 
 fn calendar(kind: DataType, relation: Relation, first: &Value, now: Unix) -> Result<Need, Wrong> {
     let wrong = || Wrong(first.clone());
-    let offset = first.as_i64().filter(|n| n.abs() < 5000).ok_or_else(wrong)?;
+    let offset = first
+        .as_i64()
+        .filter(|n| n.abs() < 5000)
+        .ok_or_else(wrong)?;
     let today = utc(now).date();
     let (start, span) = match relation {
         Relation::InCalendarDay => (today, 1.day()),

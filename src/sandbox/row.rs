@@ -59,7 +59,13 @@ impl Draft {
     }
 
     /// The row with its id.
-    pub(super) fn row(&self, ids: &[i64], index: usize, actor: &Actor, created_at: i64) -> EventRow {
+    pub(super) fn row(
+        &self,
+        ids: &[i64],
+        index: usize,
+        actor: &Actor,
+        created_at: i64,
+    ) -> EventRow {
         let mut meta = self.meta.clone();
         if let Some(original) = self.original {
             meta["original_event_log_entry_id"] = ids[original].into();

@@ -125,7 +125,9 @@ impl Schema {
 
     /// The name of a type as the schema holds it.
     pub(super) fn name_of(&self, kind: &str) -> Option<&str> {
-        self.types.get_key_value(kind).map(|(name, _)| name.as_str())
+        self.types
+            .get_key_value(kind)
+            .map(|(name, _)| name.as_str())
     }
 
     /// The answer of `schema_entity_read`.
@@ -174,7 +176,8 @@ impl TypeDef {
 
 impl FieldDef {
     fn describe(&self, kind: &str) -> Value {
-        let mut properties = json!({"default_value": fixed(&self.default), "summary_default": fixed("none")});
+        let mut properties =
+            json!({"default_value": fixed(&self.default), "summary_default": fixed("none")});
         if matches!(self.kind, DataType::Entity) || self.kind.is_multi() {
             properties["valid_types"] = fixed(&self.valid_types);
         }

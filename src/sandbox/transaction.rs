@@ -256,7 +256,9 @@ impl<'a> Transaction<'a> {
         let gone = links(value)
             .into_iter()
             .find(|link| self.store.entity(&link.kind, link.id).is_none());
-        gone.map_or(Ok(()), |link| Err(missing(place.method, &link.kind, link.id)))
+        gone.map_or(Ok(()), |link| {
+            Err(missing(place.method, &link.kind, link.id))
+        })
     }
 
     fn is_free(
@@ -305,15 +307,30 @@ impl<'a> Transaction<'a> {
         if old == value {
             return Ok(());
         }
-        let draft = change(self.store, link, (field, field_def), [&old, &value], in_create);
+        let draft = change(
+            self.store,
+            link,
+            (field, field_def),
+            [&old, &value],
+            in_create,
+        );
         let original = self.drafts.len();
         self.drafts.push(draft);
         if let Some(back) = &field_def.back {
             let (added, removed) = difference(&old, &value);
             let sides = [(added, true), (removed, false)];
-            for (target, is_added) in sides.iter().flat_map(|(l, a)| l.iter().map(move |l| (l, *a)))
+            for (target, is_added) in sides
+                .iter()
+                .flat_map(|(l, a)| l.iter().map(move |l| (l, *a)))
             {
-                self.back_reference(link, (field, field_def.kind), back, target, is_added, original);
+                self.back_reference(
+                    link,
+                    (field, field_def.kind),
+                    back,
+                    target,
+                    is_added,
+                    original,
+                );
             }
         }
         Ok(())

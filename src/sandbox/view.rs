@@ -54,7 +54,8 @@ impl<'a> Row<'a> {
 }
 
 fn event_field(row: &EventRow, name: &str) -> Value {
-    let text = |text: &Option<std::sync::Arc<str>>| text.as_deref().map_or(Value::Null, Value::from);
+    let text =
+        |text: &Option<std::sync::Arc<str>>| text.as_deref().map_or(Value::Null, Value::from);
     let link = |link: &Option<Link>| link.as_ref().map_or(Value::Null, Link::stored);
     match name {
         "id" => row.id.into(),
@@ -125,7 +126,9 @@ impl<'a> View<'a> {
             return self.store.log.get(link.id).map(Row::Event);
         }
         let kind = self.store.schema.name_of(&link.kind)?;
-        self.store.live(link).map(|entity| Row::Entity(kind, entity))
+        self.store
+            .live(link)
+            .map(|entity| Row::Entity(kind, entity))
     }
 
     /// Every value at the end of a path, through lists of links too; one null when the path ends early.
@@ -182,7 +185,10 @@ impl<'a> View<'a> {
     /// A record with these fields, as JSON text; a field that does not exist is left out.
     pub(super) fn record(&self, row: Row<'a>, fields: &[String]) -> String {
         let mut out = format!("{{\"type\":\"{}\",\"id\":{}", row.kind(), row.id());
-        for field in fields.iter().filter(|f| !matches!(f.as_str(), "id" | "type")) {
+        for field in fields
+            .iter()
+            .filter(|f| !matches!(f.as_str(), "id" | "type"))
+        {
             let Some(text) = self.field_text(row, field) else {
                 continue;
             };
