@@ -4,6 +4,7 @@
 //! Never: disk, another machine, the wall clock or chance inside the store (both are handed in by the server).
 
 mod auth;
+mod ctl;
 mod demo;
 mod fault;
 mod filter;
@@ -13,9 +14,15 @@ mod read;
 mod relation;
 mod row;
 mod schema;
+mod server;
+mod site;
+mod state;
 mod store;
 mod summarize;
 mod transaction;
 mod trouble;
 mod value;
 mod view;
+
+pub use site::{Options, Sandbox};
+pub use state::Scenario;
