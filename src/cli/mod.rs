@@ -6,6 +6,7 @@ mod args;
 mod check_config;
 mod exit;
 mod output;
+mod sandbox;
 mod status;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ pub fn main() -> ExitCode {
     let result = match args.command {
         Command::CheckConfig(check) => check_config::run(&check),
         Command::Status(status) => status::run(&status),
+        Command::Sandbox(sandbox) => sandbox::run(&sandbox),
     };
     result.unwrap_or_else(|failure| failure.tell()).into()
 }
