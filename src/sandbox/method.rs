@@ -175,9 +175,10 @@ impl Call<'_> {
     fn tell(&self, done: &Done) -> String {
         match done {
             Done::Changed(changed) => changed.to_string(),
+            // Also when a later request of the same batch retired it.
             Done::Record(link, fields) => {
                 let view = self.view();
-                view.follow(link)
+                view.row(link)
                     .map_or_else(|| link.stored().to_string(), |row| view.record(row, fields))
             }
         }

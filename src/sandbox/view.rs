@@ -120,15 +120,20 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The live row behind a link.
-    pub(super) fn follow(&self, link: &Link) -> Option<Row<'a>> {
+    /// The row behind a link, retired or not.
+    pub(super) fn row(&self, link: &Link) -> Option<Row<'a>> {
         if &*link.kind == EVENT_LOG {
             return self.store.log.get(link.id).map(Row::Event);
         }
         let kind = self.store.schema.name_of(&link.kind)?;
-        self.store
-            .live(link)
-            .map(|entity| Row::Entity(kind, entity))
+        let entity = self.store.entity(kind, link.id)?;
+        Some(Row::Entity(kind, entity))
+    }
+
+    /// The live row behind a link.
+    pub(super) fn follow(&self, link: &Link) -> Option<Row<'a>> {
+        let is_live = |row: &Row<'_>| !matches!(row, Row::Entity(_, entity) if entity.is_retired);
+        self.row(link).filter(is_live)
     }
 
     /// Every value at the end of a path, through lists of links too; one null when the path ends early.
