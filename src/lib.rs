@@ -16,6 +16,7 @@ pub mod journal;
 pub mod peer;
 pub mod plugin;
 pub mod process;
+pub mod sandbox;
 pub mod secret;
 pub mod services;
 pub mod site;

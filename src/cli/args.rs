@@ -13,6 +13,23 @@ Examples:
   sgeventd check-config -c /etc/sgeventd/sgeventd.toml
   sgeventd status                                what works, what does not, what to type next";
 
+const CTL_VERBS: &str = "\
+Verbs:
+  fail kind=KIND [calls=N] [retry_after=S] [method=NAME] [id=ROW]
+      http500 http502 http503 http429 html truncated fault reset hang
+      empty_page no_id null_row null_entity huge_row odd_row
+  poison id=ROW              pages with this row fail, unless only ids are asked for
+  latency ms=N               every answer takes longer
+  lag rows=N polls=N         polls do not see the newest rows
+  jump by=N                  a hole in the ids
+  restore to=ROW             the log forgets what is above a row and continues there
+  work [times=N] [late_ms=N] artists do things, readable at once or later
+  abandon [times=N]          artists do things that are rolled back: gaps for ever
+  bulk count=N               many rows at once
+  revoke_key [script=NAME]   the key is refused
+  restore_key [script=NAME]  the key works again
+  clear                      everything works again";
+
 /// The event daemon for Flow Production Tracking (ShotGrid, Shotgun) sites.
 #[derive(Debug, Parser)]
 #[command(name = "sgeventd", version, after_help = EXAMPLES, disable_help_subcommand = true)]
@@ -33,6 +50,8 @@ pub enum Command {
     CheckConfig(CheckArgs),
     /// What works, what does not, and what to type next; exit 0 ok, 1 degraded, 2 down, 3 not running.
     Status(StatusArgs),
+    /// A made-up site on this machine, for trying things out; `ctl` makes it misbehave.
+    Sandbox(Box<SandboxArgs>),
 }
 
 /// Which config.
@@ -107,6 +126,70 @@ pub struct StatusArgs {
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     crate::config::read_duration(text)
         .ok_or_else(|| "allowed: a duration such as 30s, 5m or 500ms".to_owned())
+}
+
+/// `sandbox`
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SandboxArgs {
+    /// What to do with a site that runs already.
+    #[command(subcommand)]
+    pub order: Option<SandboxCommand>,
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: std::net::SocketAddr,
+    /// The name of the script.
+    #[arg(long, value_name = "NAME", default_value = "sandbox")]
+    pub script: String,
+    /// Its key; one is made up otherwise.
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// What the site begins with.
+    #[arg(long, value_enum, default_value_t = ScenarioArg::Demo)]
+    pub scenario: ScenarioArg,
+    /// The same seed gives the same show.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Events a second that artists make.
+    #[arg(long, value_name = "N", default_value_t = 0.0)]
+    pub rate: f64,
+    /// What every answer takes, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub page_delay_ms: u64,
+    /// One line of JSON when it is ready: url, script, key.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a made-up site begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ScenarioArg {
+    /// One person and one project; no event.
+    Empty,
+    /// A small show with people, shots and tasks.
+    Demo,
+}
+
+/// What can be done with a made-up site that runs.
+#[derive(Debug, Subcommand)]
+pub enum SandboxCommand {
+    /// Gives it an order.
+    Ctl(CtlArgs),
+}
+
+/// `sandbox ctl`
+#[derive(Debug, ClapArgs)]
+#[command(after_help = CTL_VERBS)]
+pub struct CtlArgs {
+    /// The address that it printed.
+    #[arg(long, value_name = "URL")]
+    pub url: String,
+    /// What to do.
+    #[arg(value_name = "VERB")]
+    pub verb: String,
+    /// What the order needs: `calls=3`.
+    #[arg(value_name = "NAME=VALUE")]
+    pub values: Vec<String>,
 }
 
 /// Prints what clap has to say and decides the exit code: help and version are answers, the rest is usage.

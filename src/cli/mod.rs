@@ -8,6 +8,7 @@ mod demo;
 mod exit;
 mod output;
 mod run;
+mod sandbox;
 mod status;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Status(status) => status::run(&status),
+        Command::Sandbox(sandbox) => sandbox::run(&sandbox),
     };
     result.unwrap_or_else(|failure| failure.tell()).into()
 }

@@ -1,0 +1,60 @@
+//! Faults: what the site says inside a 200 answer when it will not do what it was asked.
+//!
+//! Never: an HTTP status; those are only for trouble made on demand.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// A refusal, with the site's code for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    code: u32,
+    message: String,
+}
+
+impl Fault {
+    /// Who are you? (102)
+    pub(super) fn auth(message: impl Into<String>) -> Self {
+        Self::new(102, message)
+    }
+
+    /// The request makes no sense. (103)
+    pub(super) fn request(message: impl Into<String>) -> Self {
+        Self::new(103, message)
+    }
+
+    /// The request makes sense and cannot be done. (104)
+    pub(super) fn operation(message: impl Into<String>) -> Self {
+        Self::new(104, message)
+    }
+
+    fn new(code: u32, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The same refusal with the place in a batch in front.
+    pub(super) fn in_batch(self, index: usize) -> Self {
+        let inner = self.message;
+        Self {
+            code: self.code,
+            message: format!(
+                "API batch() request with index {index} failed.  All requests rolled back.\n{inner}"
+            ),
+        }
+    }
+
+    /// As it stands in the body.
+    pub(super) fn body(&self) -> Value {
+        json!({"exception": true, "message": self.message, "error_code": self.code})
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,28 @@
+//! A made-up site on this machine: it answers like the real one, keeps an event log, and misbehaves when told to.
+//!
+//! In: calls of the official Python client (`POST /api3/json`), orders (`POST /_sandbox/ctl`). Out: answers, event rows, the truth.
+//! Never: disk, another machine, the wall clock or chance inside the store (both are handed in by the server).
+
+mod auth;
+mod ctl;
+mod demo;
+mod fault;
+mod filter;
+mod log;
+mod method;
+mod read;
+mod relation;
+mod row;
+mod schema;
+mod server;
+mod site;
+mod state;
+mod store;
+mod summarize;
+mod transaction;
+mod trouble;
+mod value;
+mod view;
+
+pub use site::{Options, Sandbox};
+pub use state::Scenario;
