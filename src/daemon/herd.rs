@@ -70,6 +70,7 @@ struct Kept {
     handle: Handle,
     found: Found,
     identity: [u8; 32],
+    watched: Vec<String>,
     gone_since: Option<tokio::time::Instant>,
     is_told_gone: bool,
 }
@@ -182,6 +183,7 @@ impl Running {
                 continue;
             };
             let identity = self.last.identity.get(&name).copied().unwrap_or_default();
+            let watched = self.last.watched.get(&name).cloned().unwrap_or_default();
             if !self.kept.contains_key(&name) {
                 self.add(found, identity);
                 continue;
@@ -192,12 +194,13 @@ impl Running {
             };
             let order = if kept.is_told_gone {
                 Some(PluginOrder::Appeared(Box::new(setup)))
-            } else if kept.identity != identity || kept.found != found {
+            } else if kept.found != found || kept.watched == watched && kept.identity != identity {
                 Some(PluginOrder::Changed(Box::new(setup)))
             } else {
                 None
             };
-            (kept.identity, kept.found) = (identity, found);
+            // Another set of watched files has another hash: that alone is no change.
+            (kept.identity, kept.found, kept.watched) = (identity, found, watched);
             (kept.gone_since, kept.is_told_gone) = (None, false);
             if let Some(order) = order {
                 let _ended = kept.handle.orders.send(order).await;
@@ -298,6 +301,7 @@ impl Running {
             handle,
             found,
             identity,
+            watched: Vec::new(),
             gone_since: None,
             is_told_gone: false,
         };

@@ -42,6 +42,8 @@ pub struct Seen {
     pub found: Discovered,
     /// A hash of each plugin's files.
     pub identity: BTreeMap<PluginName, [u8; 32]>,
+    /// The globs that each hash was made with.
+    pub watched: BTreeMap<PluginName, Vec<String>>,
     /// What each is written in.
     pub language: BTreeMap<PluginName, &'static str>,
 }
@@ -121,6 +123,7 @@ impl Eye {
             }
             let more = wanted.watch.get(name).map_or(&[][..], Vec::as_slice);
             seen.identity.insert(name.clone(), self.identity(one, more));
+            seen.watched.insert(name.clone(), more.to_vec());
             seen.language
                 .insert(name.clone(), one.file.as_deref().map_or("", language));
         }

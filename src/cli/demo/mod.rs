@@ -69,7 +69,8 @@ async fn play(args: &DemoArgs) -> Result<Exit, Failure> {
     let dir = own.unwrap_or_else(|| {
         std::env::temp_dir().join(format!("sgeventd-demo-{}", std::process::id()))
     });
-    let stage = Stage::build(&dir, &sandbox.url(), &key).map_err(io)?;
+    let first = sandbox.truth().into_iter().min().unwrap_or(1);
+    let stage = Stage::build(&dir, &sandbox.url(), &key, first).map_err(io)?;
     let (config, _findings) = load(&stage.config).accept().map_err(|findings| {
         let all: Vec<_> = findings.iter().map(ToString::to_string).collect();
         Failure::words(Exit::Config, all.join("\n"))
@@ -174,7 +175,10 @@ impl<'a> Show<'a> {
         if is_read && self.mended_at.is_none() {
             self.mended_at = Some(now);
             if let Err(error) = self.stage.mend() {
-                talk(&format!("the demo cannot write {}: {error}", self.stage.flaky().display()));
+                talk(&format!(
+                    "the demo cannot write {}: {error}",
+                    self.stage.flaky().display()
+                ));
             }
         }
     }
@@ -210,9 +214,10 @@ impl<'a> Show<'a> {
             let journaled = daemon.event_ids().await;
             let kept: std::collections::BTreeSet<_> = journaled.iter().collect();
             let has_all = sandbox.truth().iter().all(|id| kept.contains(id));
-            let is_still = status.plugins.iter().all(|plugin| {
-                plugin.open == 0 && plugin.behind == 0 || plugin.state == "disabled"
-            });
+            let is_still = status
+                .plugins
+                .iter()
+                .all(|plugin| plugin.open == 0 && plugin.behind == 0 || plugin.state == "disabled");
             if has_all && is_still || Instant::now() >= until {
                 return (daemon.status().await, journaled);
             }

@@ -13,12 +13,19 @@ pub(super) fn opening(stage: &Stage, url: &str) -> String {
     };
     say("sgeventd demo: a made-up site, this daemon, and plugins in three languages.");
     say("");
-    say(&format!("  site      {url}  (artists work on it; ids appear late, some never)"));
+    say(&format!(
+        "  site      {url}  (artists work on it; ids appear late, some never)"
+    ));
     say(&format!("  folder    {}", stage.dir.display()));
     say(&format!("  config    {}", stage.config.display()));
-    say(&format!("  traffic   {}  (every message, one JSON line each)", stage.traffic.display()));
+    say(&format!(
+        "  traffic   {}  (every message, one JSON line each)",
+        stage.traffic.display()
+    ));
     if !stage.has_python {
-        say("  python    not found: the Python plugins are left out (install python3, 3.7 or later)");
+        say(
+            "  python    not found: the Python plugins are left out (install python3, 3.7 or later)",
+        );
     }
     text
 }
@@ -27,7 +34,9 @@ pub(super) fn opening(stage: &Stage, url: &str) -> String {
 pub(super) fn table(status: &Status, stage: &Stage, since: Duration, story: &str) -> String {
     let mut text = String::new();
     let site = &status.site;
-    let head = site.head.map_or_else(|| "none".to_owned(), |head| head.to_string());
+    let head = site
+        .head
+        .map_or_else(|| "none".to_owned(), |head| head.to_string());
     let _infallible = writeln!(
         text,
         "\n{:>4} s   site {} · head {head} · {} events on disk · {} gaps open, {} ids filled late, {} given up",
@@ -66,8 +75,16 @@ fn line(plugin: &PluginReport) -> String {
     } else {
         (paint::BAD, "✗")
     };
-    let p50 = plugin.p50_ms.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1} ms"));
-    let why: String = plugin.reason.as_deref().unwrap_or_default().chars().take(60).collect();
+    let p50 = plugin
+        .p50_ms
+        .map_or_else(|| "–".to_owned(), |ms| format!("{ms:.1} ms"));
+    let why: String = plugin
+        .reason
+        .as_deref()
+        .unwrap_or_default()
+        .chars()
+        .take(60)
+        .collect();
     let why = why.lines().next().unwrap_or_default().to_owned();
     format!(
         "{} {:<14} {:<7} {:<11} {:>9} {:>6} {:>7} {:>6} {:>6} {p50:>8}  {why}",

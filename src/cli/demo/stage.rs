@@ -42,7 +42,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Builds everything below `dir`.
-    pub(super) fn build(dir: &Path, url: &str, key: &str) -> io::Result<Self> {
+    pub(super) fn build(dir: &Path, url: &str, key: &str, first: i64) -> io::Result<Self> {
         fs::create_dir_all(dir.join("plugins"))?;
         let dir = dir.canonicalize()?;
         let has_python = has_python();
@@ -55,11 +55,14 @@ impl Stage {
             let path = folder.join(file);
             fs::write(&path, text)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-            fs::write(folder.join("plugin.toml"), format!("command = [\"./{file}\"]\n"))?;
+            fs::write(
+                folder.join("plugin.toml"),
+                format!("command = [\"./{file}\"]\n"),
+            )?;
         }
         write_secret(&dir.join("site.key"), key)?;
         let config = dir.join("sgeventd.toml");
-        fs::write(&config, config_text(url)?)?;
+        fs::write(&config, config_text(url, first)?)?;
         Ok(Self {
             traffic: dir.join("traffic.jsonl"),
             config,
@@ -103,7 +106,7 @@ fn write_secret(path: &Path, key: &str) -> io::Result<()> {
     writeln!(file, "{key}")
 }
 
-fn config_text(url: &str) -> io::Result<String> {
+fn config_text(url: &str, first: i64) -> io::Result<String> {
     let exe = std::env::current_exe()?;
     let exe = serde_json::to_string(&exe.display().to_string())?;
     let name = plugin::NAME;
@@ -118,7 +121,7 @@ key = {{ file = "site.key" }}
 [poll]
 interval = "300ms"
 max_interval = "1s"
-start_from = "oldest"
+start_from = {first}
 
 [gap]
 timeout = "5s"

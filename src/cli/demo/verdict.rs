@@ -100,7 +100,11 @@ pub(super) fn judge(
 
 /// Events that were settled twice, and first deliveries that came after a later one.
 fn of_traffic(text: &str, journaled: &[i64]) -> (usize, usize) {
-    let order: HashMap<i64, usize> = journaled.iter().zip(0..).map(|(id, at)| (*id, at)).collect();
+    let order: HashMap<i64, usize> = journaled
+        .iter()
+        .zip(0..)
+        .map(|(id, at)| (*id, at))
+        .collect();
     let mut seen: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
     let mut last: BTreeMap<String, usize> = BTreeMap::new();
     let mut settled: BTreeSet<(String, i64)> = BTreeSet::new();
@@ -138,10 +142,22 @@ mod tests {
 
     #[test]
     fn it_sees_what_is_doubled_and_what_is_out_of_order() {
-        let good = [line("to_plugin", 1, ""), line("from_plugin", 1, "ok"), line("to_plugin", 3, "")];
+        let good = [
+            line("to_plugin", 1, ""),
+            line("from_plugin", 1, "ok"),
+            line("to_plugin", 3, ""),
+        ];
         assert_eq!(of_traffic(&good.join("\n"), &[1, 3, 2]), (0, 0));
-        let again = [line("to_plugin", 1, ""), line("to_plugin", 3, ""), line("to_plugin", 1, "")];
-        assert_eq!(of_traffic(&again.join("\n"), &[1, 3]), (0, 0), "a redelivery is no inversion");
+        let again = [
+            line("to_plugin", 1, ""),
+            line("to_plugin", 3, ""),
+            line("to_plugin", 1, ""),
+        ];
+        assert_eq!(
+            of_traffic(&again.join("\n"), &[1, 3]),
+            (0, 0),
+            "a redelivery is no inversion"
+        );
         let bad = [line("to_plugin", 3, ""), line("to_plugin", 1, "")];
         assert_eq!(of_traffic(&bad.join("\n"), &[1, 3]), (0, 1));
         let twice = [line("from_plugin", 1, "ok"), line("from_plugin", 1, "ok")];

@@ -219,8 +219,8 @@ impl Task {
         manifest: Arc<Manifest>,
         raw: Arc<RawValue>,
     ) -> Result<(), JournalError> {
-        let granted = match self.caller(&manifest) {
-            Ok(caller) => caller,
+        let (caller, granted) = match self.caller(&manifest) {
+            Ok(both) => both,
             Err(error) => {
                 self.step(Input::Refused(Cause::Manifest(error)));
                 return Ok(());
@@ -238,15 +238,9 @@ impl Task {
             has_changed
         });
         self.make_machine(&manifest, &raw).await?;
-        let (caller, effective) = granted;
-        let background = caller.1;
         let start = message::Start {
             config: self.setup.settings.config.clone().into(),
-            granted: message::Granted {
-                sg: effective,
-                upload: false,
-                background,
-            },
+            granted,
             paths: message::Paths {
                 data: self.setup.paths.0.display().to_string(),
                 tmp: self.setup.paths.1.display().to_string(),
@@ -258,14 +252,14 @@ impl Task {
         };
         if let Some(run) = &mut self.run {
             run.manifest = Some(manifest);
-            run.caller = Some(caller.0);
+            run.caller = Some(caller);
             run.phase = Phase::Starting;
             run.ask(Asked::Start, "start", &start);
         }
         Ok(())
     }
 
-    fn caller(&self, manifest: &Manifest) -> Result<((Arc<Caller>, bool), Vec<String>), String> {
+    fn caller(&self, manifest: &Manifest) -> Result<(Arc<Caller>, message::Granted), String> {
         let permissions = &self.setup.settings.permissions;
         let granted = Granted::new(
             manifest.permissions.sg.as_deref(),
@@ -295,8 +289,12 @@ impl Task {
             },
             uses_session_uuid: self.setup.uses_session_uuid,
         });
-        let is_background = background.manifest && background.operator;
-        Ok(((Arc::new(caller), is_background), effective))
+        let told = message::Granted {
+            sg: effective,
+            upload: false,
+            background: background.manifest && background.operator,
+        };
+        Ok((Arc::new(caller), told))
     }
 
     /// Keeps the dispatcher when nothing that it was made from changed, else makes it anew from the journal.

@@ -273,7 +273,7 @@ impl Task {
             open.deadline = now.mono + Duration::from_secs(10);
             let id = *id;
             run.peer.queue(|out| {
-                write::notification(out, "$/cancel", &serde_json::json!({ "id": id }))
+                write::notification(out, "$/cancel", &serde_json::json!({ "id": id }));
             });
         }
         if let Some(open) = hung.and_then(|id| run.open.remove(&id)) {

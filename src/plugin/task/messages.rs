@@ -340,7 +340,7 @@ impl Task {
             return;
         };
         match item {
-            Item::Unasked { id } => return self.odd_answer(&id, is_candidate),
+            Item::Unasked { id } => self.odd_answer(&id, is_candidate),
             Item::TooLong { id, bytes } => {
                 tracing::warn!(plugin = %name, bytes, "a line that is too long was thrown away");
                 if let Some(id) = id {
@@ -362,10 +362,8 @@ impl Task {
                     tracing::info!(plugin = %name, "{}", crate::secret::redact(&text));
                 }
             }
-            Item::Echo => {
-                if !std::mem::replace(&mut run.has_stray, true) {
-                    tracing::warn!(plugin = %name, "the plugin echoes what it is sent; this is said once");
-                }
+            Item::Echo if !std::mem::replace(&mut run.has_stray, true) => {
+                tracing::warn!(plugin = %name, "the plugin echoes what it is sent; this is said once");
             }
             _ => {}
         }

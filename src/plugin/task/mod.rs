@@ -268,16 +268,13 @@ impl Task {
             let done = ticket.await?;
             self.committed(done);
         }
-        for change in [
-            self.unsent.take(),
-            self.machine.as_mut().map(Machine::take_change),
-        ] {
-            if let Some(change) = change {
-                self.shared
-                    .journal
-                    .settle(change, crate::journal::When::Now)
-                    .await?;
-            }
+        let last = self.machine.as_mut().map(Machine::take_change);
+        for change in self.unsent.take().into_iter().chain(last) {
+            self.counts.add(&change.counts);
+            self.shared
+                .journal
+                .settle(change, crate::journal::When::Now)
+                .await?;
         }
         let now = self.shared.clock.now();
         self.reported = None;
