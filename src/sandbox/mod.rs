@@ -19,6 +19,8 @@ mod site;
 mod state;
 mod store;
 mod summarize;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod trouble;
 mod value;
