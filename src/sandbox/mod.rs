@@ -4,10 +4,12 @@
 //! Never: disk, another machine, the wall clock or chance inside the store (both are handed in by the server).
 
 mod auth;
+mod check;
 mod ctl;
 mod demo;
 mod fault;
 mod filter;
+mod links;
 mod log;
 mod method;
 mod read;

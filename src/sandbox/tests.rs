@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{
+    check::Write,
     demo,
     fault::Fault,
+    links::Mode,
     log::Link,
     read::read,
     store::{Actor, Commit, Store},
-    transaction::{Mode, Write},
     view::View,
 };
 use crate::clock::Unix;
