@@ -25,6 +25,7 @@ test-rust:
 
 test-python:
 	cd sdk-python && $(abspath $(PY)) -m pytest -q
+	$(PY) -m pytest -q tests/python/sandbox
 
 lint: $(VENV)/.installed ## formatting, clippy, licences, ruff, mypy
 	cargo fmt --all --check

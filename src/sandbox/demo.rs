@@ -7,10 +7,11 @@ use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{
+    check::Write,
     fault::Fault,
     log::Link,
     store::{Actor, Commit, Store},
-    transaction::{Transaction, Write},
+    transaction::Transaction,
 };
 use crate::clock::Unix;
 

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::{
     auth::Auth,
+    check::Write,
     fault::Fault,
+    links::Mode,
     log::Link,
     read::{fields, read},
     store::{Actor, Commit, Store},
     summarize::summarize,
-    transaction::{Mode, Transaction, Write},
+    transaction::Transaction,
     view::View,
 };
 use crate::clock::Unix;

@@ -4,10 +4,12 @@
 //! Never: disk, another machine, the wall clock or chance inside the store (both are handed in by the server).
 
 mod auth;
+mod check;
 mod ctl;
 mod demo;
 mod fault;
 mod filter;
+mod links;
 mod log;
 mod method;
 mod read;
@@ -19,6 +21,8 @@ mod site;
 mod state;
 mod store;
 mod summarize;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod trouble;
 mod value;

@@ -6,10 +6,10 @@
 use serde_json::{Value, json};
 
 use super::{
+    links::difference,
     log::{EventRow, Link},
     schema::FieldDef,
     store::{Actor, Store},
-    transaction::difference,
     value::seconds,
 };
 

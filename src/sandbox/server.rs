@@ -137,19 +137,17 @@ fn order(shared: &Shared, body: &[u8]) -> Answer {
         Ok(verb) => verb,
         Err(error) => return plain(400, &format!("not an order: {error}")),
     };
-    let done = shared.state().order(verb, Clock::unix());
-    shared.changed.notify_waiters();
-    match done {
+    match shared.order(verb) {
         Ok(done) => Answer::json(done.to_string()),
         Err(refused) => plain(409, &refused),
     }
 }
 
 async fn call(shared: &Shared, body: &[u8]) -> Result<Option<Response<Full<Bytes>>>, Abort> {
-    let changed = shared.changed.notified();
-    tokio::pin!(changed);
-    // From here on no order is missed, also while the call is under way.
-    changed.as_mut().enable();
+    let cleared = shared.cleared.notified();
+    tokio::pin!(cleared);
+    // From here on a clear is not missed, also while the call is under way.
+    cleared.as_mut().enable();
     let (outcome, latency) = {
         let mut state = shared.state();
         let latency = state.troubles.latency;
@@ -162,7 +160,7 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Option<Response<Full<Bytes
         Outcome::Answer(answer) => Ok(Some(response(answer))),
         Outcome::Reset => Ok(None),
         Outcome::Hang => {
-            changed.await;
+            cleared.await;
             Err(Abort::Closed)
         }
     }

@@ -10,10 +10,11 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{server::serve, state::State};
+use super::{ctl::Verb, server::serve, state::State};
 use crate::{clock::Clock, sandbox::Scenario, secret::Secret};
 
 /// How the site is to be.
@@ -36,8 +37,8 @@ pub struct Options {
 /// What server, artists and handle share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Woken by every order.
-    pub(super) changed: Notify,
+    /// Woken when trouble is cleared.
+    pub(super) cleared: Notify,
     /// What every answer takes.
     pub(super) page_delay: Duration,
     state: Mutex<State>,
@@ -47,6 +48,16 @@ impl Shared {
     /// The state, for a moment without waiting.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries out an order; a clear ends the silence of those who hang.
+    pub(super) fn order(&self, verb: Verb) -> Result<Value, String> {
+        let is_clear = matches!(verb, Verb::Clear);
+        let done = self.state().order(verb, Clock::unix());
+        if is_clear {
+            self.cleared.notify_waiters();
+        }
+        done
     }
 }
 
@@ -75,7 +86,7 @@ impl Sandbox {
         )
         .map_err(|fault| io::Error::other(fault.to_string()))?;
         let shared = Arc::new(Shared {
-            changed: Notify::new(),
+            cleared: Notify::new(),
             page_delay: options.page_delay,
             state: Mutex::new(state),
         });
@@ -122,12 +133,10 @@ impl Sandbox {
     ///
     /// # Errors
     /// What is wrong with the order.
-    pub fn order(&self, order: &serde_json::Value) -> Result<serde_json::Value, String> {
+    pub fn order(&self, order: &Value) -> Result<Value, String> {
         let verb = serde::Deserialize::deserialize(order);
         let verb = verb.map_err(|error: serde_json::Error| format!("not an order: {error}"))?;
-        let done = self.shared.state().order(verb, Clock::unix());
-        self.shared.changed.notify_waiters();
-        done
+        self.shared.order(verb)
     }
 
     /// Waits until everything has ended, after the token was cancelled.
@@ -148,5 +157,69 @@ async fn artists(shared: Arc<Shared>, rate: f64, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use serde_json::json;
+
+    use super::*;
+
+    async fn start(stop: &CancellationToken) -> Sandbox {
+        let options = Options {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            scripts: vec![("tests".into(), Secret::new("made-up-key"))],
+            seed: 1,
+            scenario: Scenario::Empty,
+            rate: 0.0,
+            page_delay: Duration::ZERO,
+        };
+        Sandbox::start(options, stop.clone()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn it_stops_while_a_call_hangs() {
+        let stop = CancellationToken::new();
+        let sandbox = start(&stop).await;
+        sandbox
+            .order(&json!({"verb": "fail", "kind": "hang"}))
+            .unwrap();
+        let mut stream = tokio::net::TcpStream::connect(sandbox.address)
+            .await
+            .unwrap();
+        let call = "POST /api3/json HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, call.as_bytes())
+            .await
+            .unwrap();
+        stop.cancel();
+        sandbox.closed().await;
+        let mut rest = Vec::new();
+        let ended = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest).await;
+        assert!(rest.is_empty(), "{ended:?}: {rest:?}");
+    }
+
+    #[tokio::test]
+    async fn an_order_that_is_none_is_refused_in_words() {
+        let stop = CancellationToken::new();
+        let sandbox = start(&stop).await;
+        for (order, words) in [
+            (json!({"verb": "explode"}), "unknown variant `explode`"),
+            (json!({"verb": "poison"}), "missing field `id`"),
+            (
+                json!({"verb": "revoke_key", "script": "x"}),
+                "no script is called \"x\"",
+            ),
+            (json!({"verb": "work"}), "--scenario demo"),
+        ] {
+            let refused = sandbox.order(&order).unwrap_err();
+            assert!(refused.contains(words), "{order}: {refused}");
+        }
+        sandbox.bulk(2);
+        assert_eq!(sandbox.truth(), [1001, 1002]);
+        stop.cancel();
+        sandbox.closed().await;
     }
 }

@@ -6,48 +6,16 @@
 use serde_json::{Value, json};
 
 use super::{
+    check::{Check, Write, missing},
     fault::Fault,
+    links::{Mode, combine, difference},
     log::Link,
     row::{Draft, change, multi_change, new_entity, retirement, revival},
-    schema::{DataType, EVENT_LOG, FieldDef, TypeDef},
+    schema::{DataType, EVENT_LOG, TypeDef},
     store::{Actor, Commit, Entity, Store},
-    value::{Place, seconds, stored},
+    value::seconds,
 };
 use crate::clock::Unix;
-
-/// How a list of links is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Mode {
-    /// It becomes this.
-    #[default]
-    Set,
-    /// These are added.
-    Add,
-    /// These are taken out.
-    Remove,
-}
-
-/// One field that is written.
-#[derive(Debug, Clone)]
-pub(super) struct Write {
-    /// The field.
-    pub(super) field: String,
-    /// The value as it was sent.
-    pub(super) value: Value,
-    /// Only of lists of links.
-    pub(super) mode: Mode,
-}
-
-impl Write {
-    /// Sets a field.
-    pub(super) fn set(field: &str, value: impl Into<Value>) -> Self {
-        Self {
-            field: field.to_owned(),
-            value: value.into(),
-            mode: Mode::Set,
-        }
-    }
-}
 
 struct Undo {
     kind: String,
@@ -92,7 +60,7 @@ impl<'a> Transaction<'a> {
         if kind == EVENT_LOG {
             return self.custom_event(def, writes);
         }
-        let values = self.values_of_create(kind, def, writes)?;
+        let values = self.check("create", kind, def).values_of_create(writes)?;
         let id = self.store.take_id(kind);
         self.begin(kind, id, def, &values);
         let link = Link::new(kind, id);
@@ -117,7 +85,7 @@ impl<'a> Transaction<'a> {
             return Err(missing("update", kind, id));
         }
         for write in writes {
-            let value = self.value("update", kind, def, write, Some(id))?;
+            let value = self.check("update", kind, def).value(write, Some(id))?;
             self.write(&link, def, &write.field, value, false)?;
         }
         let (at, by) = (seconds(self.seconds()), self.actor.user.stored());
@@ -160,25 +128,13 @@ impl<'a> Transaction<'a> {
         Ok(true)
     }
 
-    fn values_of_create(
-        &self,
-        kind: &str,
-        def: &TypeDef,
-        writes: &[Write],
-    ) -> Result<Vec<(String, Value)>, Fault> {
-        let mut values = Vec::new();
-        for write in writes {
-            let value = self.value("create", kind, def, write, None)?;
-            if !is_empty(&value) {
-                values.push((write.field.clone(), value));
-            }
+    fn check<'b>(&'b self, method: &'b str, kind: &'b str, def: &'b TypeDef) -> Check<'b> {
+        Check {
+            store: self.store,
+            method,
+            kind,
+            def,
         }
-        for (name, field) in &def.fields {
-            if !field.default.is_null() && !writes.iter().any(|w| w.field == *name) {
-                values.push((name.clone(), field.default.clone()));
-            }
-        }
-        Ok(values)
     }
 
     /// The row before its fields are written: what the site fills in without a word in the log.
@@ -213,80 +169,6 @@ impl<'a> Transaction<'a> {
         }
         self.keep(kind, id);
         self.store.put(kind, id, Some(entity));
-    }
-
-    /// Checks one value and brings it into the stored form.
-    fn value(
-        &self,
-        method: &str,
-        kind: &str,
-        def: &TypeDef,
-        write: &Write,
-        id: Option<i64>,
-    ) -> Result<Value, Fault> {
-        let field = &write.field;
-        let Some(field_def) = def.fields.get(field) else {
-            return Err(Fault::request(format!(
-                "API {method}() {kind}.{field} doesn't exist."
-            )));
-        };
-        if !field_def.editable {
-            return Err(Fault::operation(format!(
-                "API {method}() CRUD ERROR #5: Update failed for [{kind}.{field}]: field is not editable."
-            )));
-        }
-        let place = Place {
-            method,
-            kind,
-            field,
-        };
-        let value = stored(field_def, &place, &write.value)?;
-        self.links_exist(&place, &value)?;
-        if field_def.unique {
-            self.is_free(&place, field_def, &value, id)?;
-        }
-        if !field_def.kind.is_multi() {
-            return Ok(value);
-        }
-        let old = id.and_then(|id| self.store.entity(kind, id)?.fields.get(field));
-        Ok(combine(old, &value, write.mode))
-    }
-
-    fn links_exist(&self, place: &Place<'_>, value: &Value) -> Result<(), Fault> {
-        let gone = links(value)
-            .into_iter()
-            .find(|link| self.store.entity(&link.kind, link.id).is_none());
-        gone.map_or(Ok(()), |link| {
-            Err(missing(place.method, &link.kind, link.id))
-        })
-    }
-
-    fn is_free(
-        &self,
-        place: &Place<'_>,
-        def: &FieldDef,
-        value: &Value,
-        id: Option<i64>,
-    ) -> Result<(), Fault> {
-        let Place {
-            method,
-            kind,
-            field,
-        } = place;
-        let taken = !value.is_null()
-            && self.store.entities(kind).any(|entity| {
-                !entity.is_retired
-                    && entity.fields.get(*field) == Some(value)
-                    && entity.fields.get("id").and_then(Value::as_i64) != id
-            });
-        if !taken {
-            return Ok(());
-        }
-        let number = if *method == "create" { 61 } else { 51 };
-        let name = &def.name;
-        Err(Fault::operation(format!(
-            "API {method}() CRUD ERROR #{number}: Update failed for [{kind}.{field}]. The value for the {name} field is required to be unique. <br> "
-        )))
     }
 
     /// Writes a field and drafts its row, and the rows of those that list this entity.
@@ -367,7 +249,7 @@ impl<'a> Transaction<'a> {
     fn custom_event(&mut self, def: &TypeDef, writes: &[Write]) -> Result<i64, Fault> {
         let mut draft = Draft::default();
         for write in writes {
-            let value = self.value("create", EVENT_LOG, def, write, None)?;
+            let value = self.check("create", EVENT_LOG, def).value(write, None)?;
             draft.fill(&write.field, value);
         }
         if draft.event_type.is_empty() {
@@ -434,50 +316,4 @@ impl<'a> Transaction<'a> {
             }
         }
     }
-}
-
-fn missing(method: &str, kind: &str, id: i64) -> Fault {
-    Fault::operation(format!(
-        "API {method}() CRUD ERROR #3: Entity of type [{kind}] with id={id} does not exist."
-    ))
-}
-
-fn is_empty(value: &Value) -> bool {
-    value.is_null() || value.as_array().is_some_and(Vec::is_empty)
-}
-
-/// The links in a stored value: of a link, of a list of links; none of anything else.
-pub(super) fn links(value: &Value) -> Vec<Link> {
-    match value {
-        Value::Array(list) => list.iter().filter_map(Link::read).collect(),
-        Value::Object(_) => Link::read(value).into_iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// What came and what went.
-pub(super) fn difference(old: &Value, new: &Value) -> (Vec<Link>, Vec<Link>) {
-    let (old, new) = (links(old), links(new));
-    let added = new.iter().filter(|link| !old.contains(link)).cloned();
-    let removed = old.iter().filter(|link| !new.contains(link)).cloned();
-    (added.collect(), removed.collect())
-}
-
-fn combine(old: Option<&Value>, value: &Value, mode: Mode) -> Value {
-    let old = old.map(links).unwrap_or_default();
-    let given = links(value);
-    let mut list = match mode {
-        Mode::Set => Vec::new(),
-        Mode::Add => old,
-        Mode::Remove => {
-            let kept = old.iter().filter(|link| !given.contains(link));
-            return kept.map(Link::stored).collect();
-        }
-    };
-    for link in given {
-        if !list.contains(&link) {
-            list.push(link);
-        }
-    }
-    list.iter().map(Link::stored).collect()
 }

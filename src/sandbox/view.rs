@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::{
+    links::links,
     log::{EventRow, Link},
     schema::{DataType, EVENT_LOG, FieldDef, Schema},
     store::{Entity, Store},
-    transaction::links,
     value::seconds,
 };
 use crate::clock::Unix;
