@@ -24,7 +24,7 @@ use crate::{
     ident::{PluginName, Seq},
     journal::{JournalError, Place},
     plugin::{
-        discovery::Found,
+        discovery::{Found, language},
         look::{Looker, Seen, Wanted},
         report::PluginReport,
         setup::{Handle, ORDERS, Order as PluginOrder, Setup, Shared},
@@ -152,6 +152,14 @@ async fn watch_changed(kept: &mut BTreeMap<PluginName, Kept>) {
     futures::future::select_all(changes).await;
 }
 
+fn layer_language(layer: &crate::config::PluginLayer) -> &'static str {
+    let first = layer
+        .command
+        .as_ref()
+        .and_then(|command| command.as_ref()?.first());
+    first.map_or("", |first| language(first.as_ref()))
+}
+
 fn wanted(config: &Config) -> Wanted {
     let folders = config.plugins.paths.iter();
     let base = config.file.parent().unwrap_or(&config.file).to_owned();
@@ -165,6 +173,7 @@ fn wanted(config: &Config) -> Wanted {
             command,
             watch: Vec::new(),
             base: base.clone(),
+            language: layer_language(layer),
         })
     });
     Wanted {
@@ -335,13 +344,12 @@ impl Running {
         let after = after
             .filter(|other| **other != found.name)
             .filter_map(|other| Some(self.kept.get(other)?.handle.settled.clone()));
-        let language = self.last.language.get(&found.name).copied();
         Setup {
             file: found.file.as_ref().map_or_else(
                 || found.command.join(" "),
                 |file| file.display().to_string(),
             ),
-            language: language.unwrap_or_default().to_owned(),
+            language: found.language.to_owned(),
             sessions: sessions.collect(),
             after: after.collect(),
             uses_session_uuid: config.site.session_uuid,

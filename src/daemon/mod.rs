@@ -174,6 +174,7 @@ impl Daemon {
             ingest: ingest_orders,
             herd: herd_orders.clone(),
         };
+        tasks.spawn(process::reap_orphans(stop_rest.clone()));
         let lines = desk.lines(&tasks, stop_rest.clone());
         tasks.spawn(notify::watch(loops, lines, stop_rest.clone()));
         Ok(Self {

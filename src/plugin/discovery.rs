@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -27,6 +27,26 @@ pub struct Found {
     pub watch: Vec<String>,
     /// What relative things are relative to.
     pub base: PathBuf,
+    /// `rust`, `python`, `shell`, as far as the file tells; empty otherwise.
+    pub language: &'static str,
+}
+
+/// Inode, size, mode, and the times of the last change of the content and of the inode.
+pub(super) type Sample = (u64, u64, u32, (i64, i64), (i64, i64));
+
+/// What a file's bytes said, kept for as long as its sample stays: a look costs one call a file.
+pub type Judged = BTreeMap<PathBuf, (Sample, Result<Found, String>)>;
+
+/// The sample of a file.
+pub(super) fn sample(path: &Path) -> io::Result<Sample> {
+    let meta = fs::metadata(path)?;
+    Ok((
+        meta.ino(),
+        meta.size(),
+        meta.mode(),
+        (meta.mtime(), meta.mtime_nsec()),
+        (meta.ctime(), meta.ctime_nsec()),
+    ))
 }
 
 /// What was found.
@@ -42,14 +62,18 @@ pub struct Discovered {
 
 /// Looks into all folders. `had`: which file had which name, so that it keeps it.
 #[must_use]
-pub fn discover(folders: &[PathBuf], had: &BTreeMap<PathBuf, PluginName>) -> Discovered {
+pub fn discover(
+    folders: &[PathBuf],
+    had: &BTreeMap<PathBuf, PluginName>,
+    judged: &mut Judged,
+) -> Discovered {
     let mut found = Discovered::default();
     let mut candidates = Vec::new();
     for (index, folder) in folders.iter().enumerate() {
         match entries(folder) {
             Ok(paths) => {
                 for path in paths {
-                    match judge(&path, folder, index) {
+                    match cached(judged, &path, folder, index) {
                         Ok(one) => candidates.push((path, one)),
                         Err(reason) => {
                             found.not_plugins.insert(path, reason);
@@ -103,6 +127,27 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+fn cached(judged: &mut Judged, path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
+    let unreadable = |error: io::Error| format!("cannot be read: {}", error.kind());
+    let mut now = sample(path).map_err(unreadable)?;
+    if let Ok(inner) = sample(&path.join("plugin.toml")) {
+        now.1 ^= inner.0 ^ inner.1;
+        now.3 = inner.3;
+        now.4 = inner.4;
+    }
+    if let Some((then, result)) = judged.get(path)
+        && *then == now
+        && result
+            .as_ref()
+            .map_or(true, |found| found.path_index == Some(index))
+    {
+        return result.clone();
+    }
+    let result = judge(path, folder, index);
+    judged.insert(path.to_owned(), (now, result.clone()));
+    result
+}
+
 fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.starts_with('.') {
@@ -123,6 +168,7 @@ fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
         file,
         watch,
         base: base.to_owned(),
+        language: "",
     };
     let meta = fs::metadata(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
     if meta.is_dir() {
@@ -130,6 +176,7 @@ fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
         let mut one = found(command, None, watch, path);
         one.name = PluginName::new(name.as_ref());
         let main = path.join(&one.command[0]);
+        one.language = language(&main);
         one.file = main.is_file().then_some(main);
         return Ok(one);
     }
@@ -138,14 +185,17 @@ fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
     }
     let head = head(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
     let is_program = head.starts_with(b"#!") || head.starts_with(b"\x7fELF");
-    let is_executable = meta.permissions().mode() & 0o111 != 0;
+    let is_executable = meta.mode() & 0o111 != 0;
     match (is_program, is_executable) {
-        (true, true) => Ok(found(
-            vec![path.display().to_string()],
-            Some(path.to_owned()),
-            Vec::new(),
-            folder,
-        )),
+        (true, true) => Ok(Found {
+            language: language(path),
+            ..found(
+                vec![path.display().to_string()],
+                Some(path.to_owned()),
+                Vec::new(),
+                folder,
+            )
+        }),
         (true, false) => Err(format!(
             "it is a program, but not executable: chmod +x {}",
             path.display()
@@ -183,18 +233,18 @@ fn folder_manifest(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> 
 fn head(path: &Path) -> io::Result<Vec<u8>> {
     use io::Read as _;
     let mut head = Vec::new();
-    fs::File::open(path)?.take(4).read_to_end(&mut head)?;
+    fs::File::open(path)?.take(256).read_to_end(&mut head)?;
     Ok(head)
 }
 
-/// What a file is written in, as far as its first bytes tell: `rust` for a program, `python`, `shell`, or nothing.
+/// What a file is written in, as far as its first line tells: `rust` for a program, `python`, `shell`, or nothing.
 #[must_use]
 pub fn language(file: &Path) -> &'static str {
-    let text = fs::read(file).unwrap_or_default();
-    if text.starts_with(b"\x7fELF") {
+    let head = head(file).unwrap_or_default();
+    if head.starts_with(b"\x7fELF") {
         return "rust";
     }
-    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let first = String::from_utf8_lossy(first);
     if first.contains("python") {
         "python"
@@ -207,6 +257,8 @@ pub fn language(file: &Path) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn put(path: &Path, text: &str, mode: u32) {
@@ -233,7 +285,11 @@ mod tests {
         put(&at("empty/plugin.toml"), "watch = 3\n", 0o644);
         fs::create_dir_all(at("plain")).expect("a folder");
         let missing = dir.path().join("gone");
-        let found = discover(&[dir.path().join("a"), missing.clone()], &BTreeMap::new());
+        let found = discover(
+            &[dir.path().join("a"), missing.clone()],
+            &BTreeMap::new(),
+            &mut Judged::new(),
+        );
         let names: Vec<_> = found.plugins.keys().map(PluginName::as_str).collect();
         assert_eq!(names, ["boxed", "notes"]);
         let boxed = &found.plugins[&PluginName::new("boxed")];
@@ -255,13 +311,13 @@ mod tests {
         put(&one, "#!/bin/sh\n", 0o755);
         put(&two, "#!/bin/sh\n", 0o755);
         let folders = [dir.path().join("a"), dir.path().join("b")];
-        let found = discover(&folders, &BTreeMap::new());
+        let found = discover(&folders, &BTreeMap::new(), &mut Judged::new());
         let file =
             |found: &Discovered, name: &str| found.plugins[&PluginName::new(name)].file.clone();
         assert_eq!(file(&found, "x"), Some(one.clone()));
         assert_eq!(file(&found, "b/x"), Some(two.clone()));
         let had = BTreeMap::from([(two.clone(), PluginName::new("x"))]);
-        let found = discover(&folders, &had);
+        let found = discover(&folders, &had, &mut Judged::new());
         assert_eq!(file(&found, "x"), Some(two));
         assert_eq!(file(&found, "a/x"), Some(one));
     }

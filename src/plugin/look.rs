@@ -4,11 +4,13 @@
 //! In: what to look at. Out: a [`Seen`] whenever it is another one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread,
     time::Duration,
 };
@@ -16,11 +18,13 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use super::discovery::{Discovered, Found, discover, language};
+use super::discovery::{Discovered, Found, Judged, Sample, discover, sample};
 use crate::ident::PluginName;
 
-/// Twice this is quiet time enough for an editor.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks that must see the same: quiet time enough for an editor.
+const QUIET: Duration = Duration::from_millis(500);
+/// Without a word of the kernel: on a network file system it has none to say.
+const POLL: Duration = Duration::from_secs(5);
 /// Files below a glob are counted up to here.
 const FILES_MAX: usize = 1000;
 
@@ -44,12 +48,13 @@ pub struct Seen {
     pub identity: BTreeMap<PluginName, [u8; 32]>,
     /// The globs that each hash was made with.
     pub watched: BTreeMap<PluginName, Vec<String>>,
-    /// What each is written in.
-    pub language: BTreeMap<PluginName, &'static str>,
 }
 
 /// The thread's handle; it ends when this is dropped.
-pub struct Looker(Arc<Mutex<Wanted>>);
+pub struct Looker {
+    wanted: Arc<Mutex<Wanted>>,
+    wake: SyncSender<()>,
+}
 
 impl Looker {
     /// Starts looking; the first [`Seen`] comes at once.
@@ -60,8 +65,12 @@ impl Looker {
         let (send, seen) = mpsc::channel(1);
         let shared = Arc::new(Mutex::new(wanted));
         let weak = Arc::downgrade(&shared);
+        // One word is as good as a hundred: what does not fit is dropped.
+        let (wake, events) = sync_channel(1);
+        let waker = wake.clone();
         thread::Builder::new().name("look".into()).spawn(move || {
             let mut eye = Eye::default();
+            let mut watch = Watch::start(waker, events);
             while let Some(wanted) = weak.upgrade() {
                 let wanted = wanted
                     .lock()
@@ -72,15 +81,72 @@ impl Looker {
                 {
                     return;
                 }
-                thread::sleep(PAUSE);
+                watch.follow(eye.folders(&wanted));
+                if eye.is_steady() {
+                    watch.wait();
+                } else {
+                    thread::sleep(QUIET);
+                }
             }
         })?;
-        Ok((Self(shared), seen))
+        let looker = Self {
+            wanted: shared,
+            wake,
+        };
+        Ok((looker, seen))
     }
 
-    /// Changes what is looked at.
+    /// Changes what is looked at, and looks at once.
     pub fn want(&self, change: impl FnOnce(&mut Wanted)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.wanted.lock().unwrap_or_else(PoisonError::into_inner));
+        let _full = self.wake.try_send(());
+    }
+}
+
+/// The kernel's word that something changed; without it the poll finds it later.
+struct Watch {
+    watcher: Option<notify::RecommendedWatcher>,
+    events: Receiver<()>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Watch {
+    fn start(wake: SyncSender<()>, events: Receiver<()>) -> Self {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                let _full = wake.try_send(());
+            }
+        });
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, "the kernel tells of no changes of plugin files; they are looked at every 5 s");
+        }
+        Self {
+            watcher: watcher.ok(),
+            events,
+            folders: BTreeSet::new(),
+        }
+    }
+
+    fn follow(&mut self, folders: BTreeSet<PathBuf>) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        use notify::{RecursiveMode, Watcher as _};
+        for gone in self.folders.difference(&folders) {
+            let _gone = watcher.unwatch(gone);
+        }
+        for new in folders.difference(&self.folders) {
+            // A folder that is not there yet is found by the poll.
+            let _missing = watcher.watch(new, RecursiveMode::NonRecursive);
+        }
+        self.folders = folders;
+    }
+
+    fn wait(&self) {
+        if self.watcher.is_none() {
+            return thread::sleep(POLL);
+        }
+        let _nothing = self.events.recv_timeout(POLL);
     }
 }
 
@@ -90,14 +156,30 @@ struct Eye {
     told: Option<Seen>,
     last: Option<Seen>,
     had: BTreeMap<PathBuf, PluginName>,
+    judged: Judged,
     /// Hashes by path and the sample they were made at.
     hashes: BTreeMap<PathBuf, (Sample, [u8; 32])>,
 }
 
-/// Inode, size, time of the last change of the content and of the inode.
-type Sample = (u64, u64, i64, i64, i64);
-
 impl Eye {
+    /// True when the last two looks saw the same.
+    fn is_steady(&self) -> bool {
+        self.last == self.told
+    }
+
+    /// The folders in which a change matters.
+    fn folders(&self, wanted: &Wanted) -> BTreeSet<PathBuf> {
+        let last = self
+            .last
+            .iter()
+            .flat_map(|seen| seen.found.plugins.values());
+        let files = last.filter_map(|found| found.file.as_deref()?.parent().map(Path::to_owned));
+        let watched = self.hashes.keys();
+        let watched = watched.filter_map(|file| file.parent().map(Path::to_owned));
+        let folders = wanted.folders.iter().cloned();
+        folders.chain(files).chain(watched).collect()
+    }
+
     /// What there is to tell: the first look at once, a later one when it was seen twice.
     fn look(&mut self, wanted: &Wanted) -> Option<Seen> {
         let seen = self.see(wanted);
@@ -112,7 +194,7 @@ impl Eye {
     }
 
     fn see(&mut self, wanted: &Wanted) -> Seen {
-        let mut found = discover(&wanted.folders, &self.had);
+        let mut found = discover(&wanted.folders, &self.had, &mut self.judged);
         for one in &wanted.commands {
             found.plugins.insert(one.name.clone(), one.clone());
         }
@@ -124,8 +206,6 @@ impl Eye {
             let more = wanted.watch.get(name).map_or(&[][..], Vec::as_slice);
             seen.identity.insert(name.clone(), self.identity(one, more));
             seen.watched.insert(name.clone(), more.to_vec());
-            seen.language
-                .insert(name.clone(), one.file.as_deref().map_or("", language));
         }
         seen.found = found;
         seen
@@ -148,20 +228,13 @@ impl Eye {
 
     /// The content's hash, made again only when the sample moved.
     fn hash(&mut self, file: &Path) -> Option<[u8; 32]> {
-        let meta = fs::metadata(file).ok()?;
-        let sample = (
-            meta.ino(),
-            meta.size(),
-            meta.mtime(),
-            meta.mtime_nsec(),
-            meta.ctime_nsec(),
-        );
+        let sample = sample(file).ok()?;
         if let Some((known, hash)) = self.hashes.get(file)
             && *known == sample
         {
             return Some(*hash);
         }
-        let mode = meta.mode() & 0o111;
+        let mode = sample.2 & 0o111;
         let mut hash = Sha256::new_with_prefix(mode.to_le_bytes());
         hash.update(fs::read(file).ok()?);
         let hash = hash.finalize().into();
@@ -221,7 +294,7 @@ mod tests {
         let mut eye = Eye::default();
         let name = PluginName::new("p");
         let first = eye.look(&wanted).expect("the first look");
-        assert_eq!(first.language[&name], "shell");
+        assert_eq!(first.found.plugins[&name].language, "shell");
         assert_eq!(eye.look(&wanted), None);
         write("#!/bin/sh\n# half\n");
         assert_eq!(eye.look(&wanted), None, "it may be half written");

@@ -172,6 +172,7 @@ mod tests {
             file: None,
             watch: Vec::new(),
             base: "/nowhere".into(),
+            language: "",
         }
     }
 

@@ -17,7 +17,7 @@ pub use child::{Child, Exit};
 pub use ladder::{Ladder, Step};
 pub use lines::{Line, Lines};
 pub use orphans::{
-    RUN_MARK, become_subreaper, end_escaped, kill_group, signal_group, signal_one, spawn_reaper,
+    RUN_MARK, become_subreaper, end_escaped, kill_group, reap_orphans, signal_group, signal_one,
 };
 pub use recorded::{boot_id, end_recorded, start_time};
 pub use shim::shim_main;

@@ -2,7 +2,7 @@
 //!
 //! The daemon is a subreaper: what loses its parent becomes our child and is reaped by its own number, never by "any child".
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use nix::{
     sys::{
@@ -12,7 +12,7 @@ use nix::{
     },
     unistd::Pid,
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// The variable by which a process is known as a plugin's, wherever it went.
 pub const RUN_MARK: &str = "SGEVENTD_RUN";
@@ -84,26 +84,45 @@ fn has_mark(pid: i32, wanted: &str) -> bool {
         .any(|pair| pair == wanted.as_bytes())
 }
 
-/// Reaps adopted orphans; `is_ours` names children that somebody waits for.
-pub fn spawn_reaper(
-    is_ours: impl Fn(i32) -> bool + Send + 'static,
-) -> std::io::Result<tokio::task::JoinHandle<()>> {
-    let mut children = signal(SignalKind::child())?;
-    Ok(tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = children.recv() => {}
-                // Signals of the same kind merge: look now and then all the same.
-                () = tokio::time::sleep(Duration::from_secs(5)) => {}
-            }
-            reap(&is_ours);
+/// Orphans are looked for this often.
+const REAP: Duration = Duration::from_secs(5);
+
+/// Reaps adopted orphans until `stop`. A dead child is taken when it was seen dead twice: whoever waits for it had its turn.
+pub async fn reap_orphans(stop: CancellationToken) {
+    let mut seen: BTreeSet<i32> = BTreeSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(REAP) => {}
         }
-    }))
+        let dead: BTreeSet<i32> = tokio::task::spawn_blocking(|| dead_children().collect())
+            .await
+            .unwrap_or_default();
+        for pid in dead.intersection(&seen) {
+            let _gone = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
+        }
+        seen = dead;
+    }
 }
 
-fn reap(is_ours: &impl Fn(i32) -> bool) {
-    let me = i32::try_from(std::process::id()).unwrap_or(0);
-    for pid in processes().filter(|pid| stat_field(*pid, 1) == Some(me) && !is_ours(*pid)) {
-        let _still_there = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
-    }
+/// Our own dead children: each thread's list, so that a host with many processes costs nothing.
+fn dead_children() -> impl Iterator<Item = i32> {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    let lists = threads
+        .flatten()
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let all: Vec<i32> = lists
+        .flat_map(|list| {
+            list.split_ascii_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    all.into_iter().filter(|pid| is_dead(*pid))
+}
+
+fn is_dead(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+    state.is_some_and(|rest| rest.starts_with('Z'))
 }
