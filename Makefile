@@ -4,10 +4,13 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help test test-rust test-python lint fmt audit install-test-needs
+.PHONY: help demo test test-rust test-python lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+
+demo: ## a made-up site, the daemon and plugins in three languages
+	cargo run --release -- demo
 
 test: install-test-needs test-rust test-python ## installs what the tests need and runs them all
 
