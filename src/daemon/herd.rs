@@ -315,6 +315,7 @@ impl Running {
             is_told_gone: false,
         };
         self.kept.insert(name, kept);
+        self.herd.shared.host.count(self.kept.len());
     }
 
     /// How a plugin is run, as the config stands.

@@ -132,6 +132,7 @@ impl Daemon {
             traffic: traffic.clone(),
             site: site.clone(),
             starts: Arc::new(Semaphore::new(cores)),
+            host: Arc::default(),
             settle: (config.state.settle.wait, config.state.settle.count),
             lag: config.alerts.lag,
         };

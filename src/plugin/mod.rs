@@ -1,6 +1,7 @@
 //! What a plugin is: discovery, manifest, life, file watch.
 
 pub mod discovery;
+pub mod host;
 pub mod life;
 pub mod look;
 pub mod report;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::report::PluginReport;
+use super::{host::Host, report::PluginReport};
 use crate::{
     alert::Alerts,
     clock::Clock,
@@ -37,6 +37,8 @@ pub struct Shared {
     pub site: Site,
     /// At most so many processes shake hands at once.
     pub starts: Arc<Semaphore>,
+    /// Failures of all plugins.
+    pub host: Arc<Host>,
     /// How long a settlement waits for company, and how many are company enough.
     pub settle: (Duration, usize),
     /// A plugin this far behind is an alert.

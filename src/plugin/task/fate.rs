@@ -3,19 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use nix::sys::signal::Signal;
-use serde_json::value::RawValue;
-use sgeventd_protocol::{
-    Manifest, PROTOCOL, RpcError,
-    message::{self, Reason},
-};
+use sgeventd_protocol::message::Reason;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Spawning, Task};
 use crate::{
     clock::Mono,
-    dispatch::{Filter, Machine, SelfIdentity, machine::resume},
     ident::Generation,
-    journal::{ChildRecord, JournalError, Op, When},
+    journal::{ChildRecord, JournalError, Op},
     plugin::{
         life::{Action, Cause, Input, State, Then},
         run::{Asked, HANDSHAKE, Happened, Run},
@@ -23,14 +18,11 @@ use crate::{
         tap::PluginTap,
     },
     process::{self, Child, Exit, Ladder, RUN_MARK, Step},
-    services::{AT_WORK, Background, Caller, CallerSetup, Mode, Phase, RESULT_BYTES, WAITING},
-    site::permissions::Granted,
+    services::Phase,
 };
 
 /// Open events are waited for so long when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(30);
-/// A handshake whose call waits for the site is looked at again after this.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// The exit code by which a plugin says that it cannot be configured: `EX_CONFIG`.
 const EXIT_CONFIG: i32 = 78;
 
@@ -102,6 +94,7 @@ impl Task {
             Err(error) => {
                 self.last_error = Some(error.clone());
                 tracing::warn!(plugin = %self.name, error, "the plugin cannot be started");
+                self.note_failure(self.shared.clock.now().mono);
                 let is_leaving =
                     matches!(self.life.state(), State::Draining(_) | State::Stopping(_));
                 self.step(if is_leaving {
@@ -158,243 +151,6 @@ impl Task {
         })
     }
 
-    fn initialize(&self, generation: Generation, reason: Reason) -> message::Initialize {
-        let features = ["cancel", "progress"].map(|name| (name.to_owned(), true.into()));
-        message::Initialize {
-            protocol: message::Supported {
-                supported: vec![PROTOCOL],
-            },
-            daemon: message::Program {
-                name: "sgeventd".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            },
-            plugin: message::PluginInfo {
-                name: self.name.to_string(),
-                generation: generation.0,
-                reason,
-            },
-            limits: message::Limits {
-                line_bytes: self.setup.settings.limits.effective().line,
-                result_bytes: RESULT_BYTES as u64,
-                calls: u32::try_from(AT_WORK).unwrap_or(u32::MAX),
-                queued_calls: u32::try_from(WAITING).unwrap_or(u32::MAX),
-            },
-            features: features.into_iter().collect(),
-        }
-    }
-
-    /// The answer to `initialize`: the manifest is read, the dispatcher made, `start` sent.
-    pub(super) async fn initialized(
-        &mut self,
-        outcome: Result<Box<RawValue>, RpcError>,
-        is_candidate: bool,
-    ) -> Result<(), JournalError> {
-        match read_manifest(outcome) {
-            Ok((manifest, raw)) if is_candidate => {
-                if let Some(run) = &mut self.candidate {
-                    run.manifest = Some(Arc::new(manifest));
-                    run.raw_manifest = Some(raw);
-                    run.handshake_until = None;
-                    run.permit = None;
-                }
-                self.step(Input::Validated);
-                Ok(())
-            }
-            Ok((manifest, raw)) => self.begin(Arc::new(manifest), raw).await,
-            Err(error) if is_candidate => {
-                self.invalid(&error);
-                Ok(())
-            }
-            Err(error) => {
-                self.last_error = Some(error.clone());
-                self.step(Input::Refused(Cause::Manifest(error)));
-                Ok(())
-            }
-        }
-    }
-
-    /// The process may work: its dispatcher stands where the journal says.
-    async fn begin(
-        &mut self,
-        manifest: Arc<Manifest>,
-        raw: Arc<RawValue>,
-    ) -> Result<(), JournalError> {
-        let (caller, granted) = match self.caller(&manifest) {
-            Ok(both) => both,
-            Err(error) => {
-                self.step(Input::Refused(Cause::Manifest(error)));
-                return Ok(());
-            }
-        };
-        self.subscriptions = manifest
-            .subscriptions
-            .iter()
-            .map(tell_subscription)
-            .collect();
-        self.version.clone_from(&manifest.version);
-        self.watch.send_if_modified(|watch| {
-            let has_changed = *watch != manifest.watch;
-            watch.clone_from(&manifest.watch);
-            has_changed
-        });
-        self.make_machine(&manifest, &raw).await?;
-        let start = message::Start {
-            config: self.setup.settings.config.clone().into(),
-            granted,
-            paths: message::Paths {
-                data: self.setup.paths.0.display().to_string(),
-                tmp: self.setup.paths.1.display().to_string(),
-            },
-            site: message::SiteInfo {
-                url: self.shared.site.origin(),
-            },
-            log_level: "info".to_owned(),
-        };
-        if let Some(run) = &mut self.run {
-            run.manifest = Some(manifest);
-            run.caller = Some(caller);
-            run.phase = Phase::Starting;
-            run.ask(Asked::Start, "start", &start);
-        }
-        Ok(())
-    }
-
-    fn caller(&self, manifest: &Manifest) -> Result<(Arc<Caller>, message::Granted), String> {
-        let permissions = &self.setup.settings.permissions;
-        let granted = Granted::new(
-            manifest.permissions.sg.as_deref(),
-            permissions.sg.as_deref(),
-        )
-        .map_err(|error| error.to_string())?;
-        let effective = granted.effective();
-        let background = Background {
-            manifest: manifest.permissions.background.unwrap_or(false),
-            operator: permissions.background.unwrap_or(false),
-        };
-        let settings = &self.setup.settings;
-        let caller = Caller::new(CallerSetup {
-            plugin: self.name.clone(),
-            sessions: self.setup.sessions.clone(),
-            granted,
-            background,
-            sudo: settings
-                .sudo
-                .iter()
-                .map(|login| login.as_str().into())
-                .collect(),
-            mode: match settings.mode {
-                crate::config::Mode::Live => Mode::Live,
-                crate::config::Mode::DryRun => Mode::DryRun,
-                crate::config::Mode::Shadow => Mode::Shadow,
-            },
-            uses_session_uuid: self.setup.uses_session_uuid,
-        });
-        let told = message::Granted {
-            sg: effective,
-            upload: false,
-            background: background.manifest && background.operator,
-        };
-        Ok((Arc::new(caller), told))
-    }
-
-    /// Keeps the dispatcher when nothing that it was made from changed, else makes it anew from the journal.
-    async fn make_machine(
-        &mut self,
-        manifest: &Manifest,
-        raw: &Arc<RawValue>,
-    ) -> Result<(), JournalError> {
-        let made_from = format!("{raw}{:?}", self.setup.settings.delivery);
-        if self.machine.is_some() && self.made_from.as_deref() == Some(&made_from) {
-            return Ok(());
-        }
-        if let Some(ticket) = self.ticket.take() {
-            let done = ticket.await?;
-            self.committed(done);
-        }
-        let journal = self.shared.journal.clone();
-        if let Some(change) = self.unsent.take() {
-            journal.settle(change, When::Now).await?;
-        }
-        if let Some(machine) = &mut self.machine {
-            let change = machine.take_change();
-            self.counts.add(&change.counts);
-            journal.settle(change, When::Now).await?;
-        }
-        self.reading = None;
-        self.record = journal.register(&self.name, self.setup.start, None).await?;
-        let cursor = self.record.cursor.clone();
-        let seqs: Vec<_> = cursor.open.iter().map(|entry| entry.seq).collect();
-        let events = journal.events(&seqs).await?;
-        let policy = self.setup.policy(&manifest.delivery, self.shared.settle);
-        let scripts = self.setup.sessions.iter();
-        let identity = SelfIdentity {
-            scripts: scripts.map(|session| session.script().to_owned()).collect(),
-        };
-        let filter = Filter::new(manifest, identity);
-        let machine = Machine::new(self.name.clone(), policy, filter, cursor.position);
-        let now = self.shared.clock.now();
-        self.machine = Some(resume(machine, &cursor, &events, now));
-        self.made_from = Some(made_from);
-        Ok(())
-    }
-
-    /// The answer to `start`.
-    pub(super) fn started(&mut self, outcome: Result<Box<RawValue>, RpcError>) {
-        let Some(run) = &mut self.run else { return };
-        match outcome {
-            Ok(result) => {
-                let started: message::Started =
-                    serde_json::from_str(result.get()).unwrap_or_default();
-                run.handshake_until = None;
-                run.permit = None;
-                if let Some(reason) = started.disable {
-                    self.step(Input::Refused(Cause::Itself(reason)));
-                    return;
-                }
-                run.phase = Phase::Running;
-                tracing::info!(plugin = %self.name, generation = run.generation.0, "ready");
-                self.step(Input::Ready);
-            }
-            Err(error) => {
-                let text = format!("its answer to `start` is an error: {error}");
-                self.last_error = Some(text.clone());
-                self.step(Input::HandshakeFailed(text));
-            }
-        }
-    }
-
-    pub(super) fn check_handshakes(&mut self, now: Mono) {
-        for is_candidate in [false, true] {
-            let run = if is_candidate {
-                &mut self.candidate
-            } else {
-                &mut self.run
-            };
-            let Some(run) = run else { continue };
-            if run.ladder.is_some() || run.handshake_until.is_none_or(|until| now < until) {
-                continue;
-            }
-            if !run.calls.is_empty() {
-                run.handshake_until = Some(now + PATIENCE);
-                continue;
-            }
-            run.handshake_until = None;
-            let step = if run.phase == Phase::Handshake {
-                "initialize"
-            } else {
-                "start"
-            };
-            let what = format!("sent no answer to {step} within {} s", HANDSHAKE.as_secs());
-            let error = with_last_words(run, &what);
-            if is_candidate {
-                self.invalid(&error);
-            } else {
-                self.last_error = Some(error.clone());
-                self.step(Input::HandshakeFailed(error));
-            }
-        }
-    }
-
     /// The changed version does not work; the old one goes on.
     pub(super) fn invalid(&mut self, error: &str) {
         self.tell_invalid(error);
@@ -428,19 +184,6 @@ impl Task {
         self.run = Some(run);
         if let (Some(manifest), Some(raw)) = both {
             self.promoted = Some((manifest, raw));
-        }
-    }
-
-    /// A promoted version is started as soon as the journal may be asked.
-    pub(super) async fn begin_promoted(&mut self) -> Result<(), JournalError> {
-        match self.promoted.take() {
-            Some((manifest, raw)) => {
-                if let Some(run) = &mut self.run {
-                    run.handshake_until = Some(self.shared.clock.now().mono + HANDSHAKE);
-                }
-                self.begin(manifest, raw).await
-            }
-            None => Ok(()),
         }
     }
 
@@ -594,8 +337,17 @@ impl Task {
             let cause = Cause::Itself(error.clone());
             let _actions = self.life.step(Input::Refused(cause), now, 0.0);
         }
+        if is_own {
+            self.note_failure(now.mono);
+        }
         let counts = is_own && !is_lone;
         self.step(Input::Exited { error, counts });
+    }
+
+    fn note_failure(&self, now: Mono) {
+        if self.shared.host.failed(&self.name, now) {
+            self.tell_host();
+        }
     }
 
     fn forget_child(&self, run: &Run) {
@@ -610,7 +362,7 @@ impl Task {
 }
 
 /// What it said last, for people.
-fn with_last_words(run: &Run, what: &str) -> String {
+pub(super) fn with_last_words(run: &Run, what: &str) -> String {
     let lines = run.last_lines();
     let last: Vec<_> = lines.iter().rev().take(20).rev().cloned().collect();
     let mut text = what.to_owned();
@@ -621,46 +373,6 @@ fn with_last_words(run: &Run, what: &str) -> String {
         text = format!("{text}\non stdout: {}", run.stdout.trim_end());
     }
     crate::secret::redact(&text).into_owned()
-}
-
-/// Reads the answer to `initialize`.
-fn read_manifest(
-    outcome: Result<Box<RawValue>, RpcError>,
-) -> Result<(Manifest, Arc<RawValue>), String> {
-    #[derive(serde::Deserialize)]
-    struct Wire<'a> {
-        protocol: Option<serde_json::Value>,
-        #[serde(borrow)]
-        manifest: Option<&'a RawValue>,
-    }
-    let result =
-        outcome.map_err(|error| format!("its answer to `initialize` is an error: {error}"))?;
-    let wire: Wire<'_> = serde_json::from_str(result.get()).map_err(|error| {
-        format!("its answer to `initialize` is no object with `protocol` and `manifest`: {error}")
-    })?;
-    let version = wire.protocol.unwrap_or_default();
-    if version != serde_json::json!(PROTOCOL) {
-        return Err(format!(
-            "it speaks protocol {version}; allowed: {PROTOCOL} (`protocol` in its answer to `initialize`)"
-        ));
-    }
-    let raw = wire.manifest.map_or("{}", RawValue::get);
-    let manifest: Manifest = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-    let raw = RawValue::from_string(raw.to_owned()).map_err(|error| error.to_string())?;
-    Ok((manifest, raw.into()))
-}
-
-/// `Shotgun_Task_Change(sg_status_list)`, as `status` shows it.
-fn tell_subscription(subscription: &sgeventd_protocol::manifest::Subscription) -> String {
-    use sgeventd_protocol::manifest::Attributes;
-    let Some(events) = &subscription.events else {
-        return "every event".to_owned();
-    };
-    let one = |(kind, wanted): (&String, &Attributes)| match wanted {
-        Attributes::Any => kind.clone(),
-        Attributes::These(names) => format!("{kind}({})", names.join(", ")),
-    };
-    events.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// Starts a process in its turn and records it before it hears a word.
@@ -678,6 +390,9 @@ async fn spawn(
         return Err(why);
     };
     let stopping = |_| "the daemon stops".to_owned();
+    if let Some(until) = shared.host.rests_until(shared.clock.now().mono) {
+        tokio::time::sleep_until(shared.clock.instant(until)).await;
+    }
     let permit = Arc::clone(&shared.starts).acquire_owned().await;
     let permit = permit.map_err(stopping)?;
     let (tmp, cwd) = (tmp.to_owned(), spec.cwd.clone());

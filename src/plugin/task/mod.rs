@@ -11,6 +11,7 @@
 
 mod fate;
 mod feed;
+mod handshake;
 mod messages;
 mod tell;
 

@@ -15,7 +15,9 @@ use crate::{
     services::Level,
 };
 
-/// A plugin with so few events left is not behind.
+/// Ages grow without anything that happens: while events wait they are told this often.
+const AGES: Duration = Duration::from_secs(5);
+/// Whose oldest event is younger is not behind.
 const BEHIND: Duration = Duration::from_secs(10);
 
 impl Task {
@@ -27,9 +29,12 @@ impl Task {
         }
         let report = self.make_report(now);
         let is_new = self.report.borrow().differs(&report);
-        if !is_new {
+        let has_work = report.open > 0 || report.behind > 0;
+        let is_stale = self.reported.is_none_or(|at| now.mono >= at + AGES);
+        let is_told = is_new || has_work && is_stale;
+        if !is_told {
             // Idle: nothing to tell, and no timer that says so four times a second.
-            return None;
+            return has_work.then(|| now.mono + AGES);
         }
         self.reported = Some(now.mono);
         self.tell_lag(&report);
@@ -176,6 +181,20 @@ impl Task {
         );
         let by_itself = "The next change of the file is tried again.";
         self.raise("invalid", Grade::Error, sentence, by_itself);
+    }
+
+    pub(super) fn tell_host(&self) {
+        let sentence = "more than half of the plugins failed within 30 s: look at this host, its file servers and its network";
+        let alert = Alert {
+            by_itself: "Restarts rest for 30 s, then each plugin is started again.".to_owned(),
+            ..Alert::new(
+                CauseKey::new("host/failing"),
+                "host",
+                Grade::Error,
+                sentence,
+            )
+        };
+        self.shared.alerts.once(alert);
     }
 
     pub(super) fn tell_unkillable(&self) {
