@@ -4,3 +4,5 @@ mod children_are_started_and_ended;
 mod commands;
 mod every_event_is_found;
 mod mail;
+mod support;
+mod zoo;
