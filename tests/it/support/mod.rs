@@ -1,0 +1,380 @@
+//! The stage of the tests about bad input: a made-up site, a studio's folder, and the real binary as a child.
+
+// Each test uses a part of it.
+#![expect(dead_code, reason = "a toolbox")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use sgeventd::{
+    admin::{AdminClient as _, client::connect},
+    ident::Seq,
+    journal::{Journal, Sqlite},
+    sandbox::{Options, Sandbox, Scenario},
+    secret::Secret,
+};
+use tokio::process::{Child, Command};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Long enough for a slow machine, short enough to notice.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The key of the site's script, which must stand nowhere.
+pub(crate) const KEY: &str = "zq7-a-secret-of-the-tests-41x";
+/// How often something is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A made-up site.
+pub(crate) struct Site {
+    pub(crate) sandbox: Sandbox,
+    _stop: DropGuard,
+}
+
+impl Site {
+    /// A site where nobody works by themselves.
+    pub(crate) async fn quiet() -> Self {
+        Self::start(0.0, 7).await
+    }
+
+    /// A site where artists work.
+    pub(crate) async fn start(rate: f64, seed: u64) -> Self {
+        let stop = CancellationToken::new();
+        let options = Options {
+            listen: ([127, 0, 0, 1], 0).into(),
+            scripts: vec![("sgeventd".to_owned(), Secret::new(KEY.to_owned()))],
+            seed,
+            scenario: Scenario::Demo,
+            rate,
+            page_delay: Duration::ZERO,
+        };
+        let sandbox = Sandbox::start(options, stop.clone()).await.expect("a site");
+        Self {
+            sandbox,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    /// Gives it an order.
+    pub(crate) fn order(&self, order: &Value) -> Value {
+        self.sandbox.order(order).expect("an order")
+    }
+
+    /// Artists do so many things.
+    pub(crate) fn work(&self, times: u32) {
+        self.order(&json!({"verb": "work", "times": times}));
+    }
+
+    /// Everything works again.
+    pub(crate) fn clear(&self) {
+        self.order(&json!({"verb": "clear"}));
+    }
+
+    /// The ids that are readable.
+    pub(crate) fn truth(&self) -> Vec<i64> {
+        self.sandbox.truth()
+    }
+}
+
+/// A folder with config, key and plugins.
+pub(crate) struct Studio {
+    dir: tempfile::TempDir,
+    url: String,
+    first: i64,
+    sections: String,
+}
+
+impl Studio {
+    /// A folder for a site.
+    pub(crate) fn new(site: &Site) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::create_dir(dir.path().join("plugins")).expect("a folder");
+        let key = dir.path().join("site.key");
+        fs::write(&key, KEY).expect("a key");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("its mode");
+        Self {
+            dir,
+            url: site.sandbox.url(),
+            first: site.truth().into_iter().min().unwrap_or(1),
+            sections: String::new(),
+        }
+        .file("zoo.py", include_str!("../../zoo/zoo.py"), 0o755)
+        .file("witness.py", include_str!("../../zoo/witness.py"), 0o755)
+    }
+
+    /// With a healthy plugin that writes down what it was handed.
+    pub(crate) fn witness(self) -> Self {
+        let book = self.path("witness.txt").display().to_string();
+        self.plugin("witness", &["witness.py", &book], "")
+    }
+
+    /// With a plugin of the zoo, which may be called by something.
+    pub(crate) fn vice(self, vice: &str, note: &str, keys: &str) -> Self {
+        self.plugin(vice, &["zoo.py", vice, note], keys)
+    }
+
+    /// With a plugin: a file of this folder with its arguments, and more keys of its section.
+    pub(crate) fn plugin(self, name: &str, command: &[&str], keys: &str) -> Self {
+        let mut command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
+        command[0] = self.path(&command[0]).display().to_string();
+        let command = serde_json::to_string(&command).expect("JSON");
+        self.section(&format!("[plugin.{name}]\ncommand = {command}\n{keys}\n"))
+    }
+
+    /// With more text in the config.
+    pub(crate) fn section(mut self, text: &str) -> Self {
+        self.sections.push_str(text);
+        self
+    }
+
+    /// With a file in this folder.
+    pub(crate) fn file(self, name: &str, bytes: impl AsRef<[u8]>, mode: u32) -> Self {
+        let path = self.path(name);
+        fs::write(&path, bytes).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
+        self
+    }
+
+    /// A path below the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The config's text, for another place of the state.
+    pub(crate) fn text(&self, state: &str) -> String {
+        let (url, first, sections) = (&self.url, self.first, &self.sections);
+        format!(
+            r#"[site]
+url = "{url}"
+script = "sgeventd"
+key = {{ file = "site.key" }}
+timeout = "5s"
+max_retry_wait = "1s"
+
+[poll]
+interval = "100ms"
+max_interval = "200ms"
+start_from = {first}
+
+[gap]
+timeout = "2s"
+give_up = "10s"
+
+[state]
+dir = "{state}"
+
+[plugins]
+paths = ["plugins"]
+defaults = {{ start_from = "oldest" }}
+
+[log]
+file = "sgeventd.log"
+format = "text"
+
+[admin]
+socket = "admin.sock"
+
+{sections}"#
+        )
+    }
+
+    /// Writes the config and returns its path.
+    pub(crate) fn config(&self) -> PathBuf {
+        let path = self.path("sgeventd.toml");
+        fs::write(&path, self.text("state")).expect("a config");
+        path
+    }
+
+    /// What the witness was handed, in order.
+    pub(crate) fn witnessed(&self) -> Vec<i64> {
+        let text = fs::read_to_string(self.path("witness.txt")).unwrap_or_default();
+        // A line without its end was not handed over to the disk yet.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
+            .map(|line| line.parse().expect("an id"))
+            .collect()
+    }
+
+    /// What the witness was handed, as a set.
+    pub(crate) fn witnessed_ids(&self) -> BTreeSet<i64> {
+        self.witnessed().into_iter().collect()
+    }
+
+    /// The ids in the journal in its order, when no daemon runs.
+    pub(crate) async fn journaled(&self) -> Vec<i64> {
+        let engine = Sqlite::open(&self.path("state/journal.db")).expect("a database");
+        let journal = Journal::start(
+            Box::new(engine),
+            None,
+            sgeventd::journal::Options::default(),
+        )
+        .expect("a journal");
+        let mut ids = Vec::new();
+        let mut after = Seq(0);
+        while let Some(last) = {
+            let rows = journal.read(after, 500).await.expect("rows");
+            ids.extend(rows.iter().map(|event| event.facts.event_id.0));
+            rows.last().map(|event| event.seq)
+        } {
+            after = last;
+        }
+        journal.close().await;
+        ids
+    }
+
+    /// All that the daemon said.
+    pub(crate) fn log(&self) -> String {
+        let read = |name: &str| {
+            let bytes = fs::read(self.path(name)).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        read("sgeventd.log") + &read("stderr.txt")
+    }
+}
+
+/// Waits until something holds, for a bounded time.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(tokio::time::Instant::now() < end, "never: {what}");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The real binary.
+pub(crate) struct Daemon {
+    child: Child,
+    socket: PathBuf,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it and waits until it answers.
+    pub(crate) async fn start(studio: &Studio) -> Self {
+        let daemon = Self::spawn(studio, &studio.config());
+        daemon.status_when("it answers", |_| true).await;
+        daemon
+    }
+
+    /// Starts it.
+    pub(crate) fn spawn(studio: &Studio, config: &Path) -> Self {
+        let stderr = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(studio.path("stderr.txt"))
+            .expect("a file");
+        let child = Command::new(env!("CARGO_BIN_EXE_sgeventd"))
+            .arg("run")
+            .arg("-c")
+            .arg(config)
+            .env_remove("SGEVENTD_SOCKET")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("our own binary");
+        Self {
+            child,
+            socket: studio.path("admin.sock"),
+            log: studio.path("sgeventd.log"),
+        }
+    }
+
+    /// What `status` says, once it answers.
+    pub(crate) async fn status(&self) -> Option<Value> {
+        let client = connect(&self.socket).await.ok()?;
+        let status = client.status().await.ok()?;
+        serde_json::to_value(status).ok()
+    }
+
+    /// Waits for a status.
+    pub(crate) async fn status_when(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let status = self.status().await;
+            if let Some(status) = &status
+                && holds(status)
+            {
+                return status.clone();
+            }
+            if tokio::time::Instant::now() > end {
+                let log = fs::read_to_string(&self.log).unwrap_or_default();
+                let status = serde_json::to_string_pretty(&status).expect("JSON");
+                panic!("never: {what}\n{status}\n{log}");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits for a state of a plugin and returns its report.
+    pub(crate) async fn plugin_when(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let status = self
+            .status_when(&format!("{name}: {what}"), |status| {
+                plugin(status, name).is_some_and(&holds)
+            })
+            .await;
+        plugin(&status, name).expect("it was there").clone()
+    }
+
+    /// Waits until the witness has all of these.
+    pub(crate) async fn delivered(&self, studio: &Studio, ids: &[i64]) {
+        let wanted: BTreeSet<i64> = ids.iter().copied().collect();
+        let what = format!("the witness has {} events", wanted.len());
+        self.status_when(&what, |_| studio.witnessed_ids().is_superset(&wanted))
+            .await;
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> i32 {
+        let id = self.child.id().expect("it runs");
+        i32::try_from(id).expect("a process id")
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).expect("it runs");
+    }
+
+    /// Ends it at once.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.expect("it runs");
+    }
+
+    /// SIGTERM, and the exit code.
+    pub(crate) async fn stop(self) -> Option<i32> {
+        self.signal(Signal::SIGTERM);
+        self.exit().await
+    }
+
+    /// The exit code, when it ends by itself.
+    pub(crate) async fn exit(mut self) -> Option<i32> {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let Ok(ended) = ended else {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            panic!("it does not end\n{log}");
+        };
+        ended.expect("our child").code()
+    }
+}
+
+/// A plugin's report in a status.
+pub(crate) fn plugin<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
+    let all = status["plugins"].as_array()?;
+    all.iter().find(|plugin| plugin["name"] == name)
+}
