@@ -12,6 +12,7 @@ use crate::{
     ident::Generation,
     journal::{ChildRecord, JournalError, Op},
     plugin::{
+        diagnose::explain,
         life::{Action, Cause, Input, State, Then},
         run::{Asked, HANDSHAKE, Happened, Run},
         setup::{Launch, Shared, run_mark},
@@ -404,9 +405,13 @@ async fn spawn(
     drop(made.await);
     let mark = run_mark(name, generation);
     spec.env.push((RUN_MARK.into(), mark.into()));
-    let program = spec.program.clone();
-    let child = shared.spawner.spawn(*spec).await;
-    let child = child.map_err(|error| why_not(&program, &error))?;
+    let child = match shared.spawner.spawn(*spec).await {
+        Ok(child) => child,
+        Err(error) => {
+            let said = tokio::task::spawn_blocking(move || explain(&error));
+            return Err(said.await.unwrap_or_default());
+        }
+    };
     let record = ChildRecord {
         plugin: name.clone(),
         pid: child.pid,
@@ -419,13 +424,4 @@ async fn spawn(
         return Err(format!("the process cannot be recorded: {error}"));
     }
     Ok((child, permit))
-}
-
-fn why_not(program: &std::path::Path, error: &process::SpawnError) -> String {
-    let mut text = error.to_string();
-    if let Some(source) = std::error::Error::source(error) {
-        text = format!("{text}: {source}");
-    }
-    let _path = program;
-    text
 }
