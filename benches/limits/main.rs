@@ -4,9 +4,14 @@
 //! in cargo's target folder. Never: part of the tests.
 
 mod bench;
+mod catch_up;
+mod idle;
 mod journal;
 mod machine;
+mod plugin;
 mod report;
+mod stage;
+mod unwanted;
 
 use std::process::ExitCode;
 
@@ -16,10 +21,14 @@ use report::Report;
 
 /// All parts, in the order of the table.
 fn parts() -> Vec<Part> {
-    vec![Part {
-        name: "journal",
-        rows: journal::rows,
-    }]
+    let part = |name, rows| Part { name, rows };
+    vec![
+        part("journal", journal::rows),
+        part("catch-up", catch_up::rows),
+        part("unwanted", unwanted::rows),
+        part("idle", idle::idle),
+        part("growth", idle::growth),
+    ]
 }
 
 /// The daemon starts its plugins through its own binary, which is this one where it runs inside: it says `__shim` then.
@@ -29,6 +38,9 @@ fn is_hidden() -> bool {
 
 #[expect(clippy::print_stdout, reason = "the table is the program's result")]
 fn main() -> ExitCode {
+    if let Some(done) = plugin::run() {
+        return done;
+    }
     if is_hidden() {
         return sgeventd::cli::main();
     }
