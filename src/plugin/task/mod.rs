@@ -27,9 +27,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    alarm::Alarm,
     life::{Input, Life},
     report::PluginReport,
-    run::{Happened, Run, sleep_until},
+    run::{Happened, Run},
     setup::{Order, Setup, Shared},
     stats::Stats,
 };
@@ -215,17 +216,20 @@ impl Task {
     ) -> Result<(), JournalError> {
         let mut health = self.shared.site.health();
         health.mark_changed();
+        let stopped = stop.cancelled();
+        tokio::pin!(stopped);
+        let mut alarm = Alarm::new(self.shared.clock);
         loop {
             self.advance();
             if self.is_stopping && self.is_at_rest() {
                 return self.finish().await;
             }
-            let wake = self.wake.map(|at| self.shared.clock.instant(at));
+            alarm.set(self.wake);
             // A time that had passed when it was set says nothing of how late we are.
             let now = self.shared.clock.now().mono;
             let due = self.wake.filter(|at| *at > now);
             let woken = tokio::select! {
-                () = stop.cancelled(), if !self.is_stopping => Woken::Stop,
+                () = &mut stopped, if !self.is_stopping => Woken::Stop,
                 order = orders.recv(), if !self.is_stopping => Woken::Order(order),
                 happened = next(&mut self.run) => Woken::Main(happened),
                 happened = next(&mut self.candidate) => Woken::Candidate(happened),
@@ -234,8 +238,8 @@ impl Task {
                 Some(done) = poll(&mut self.ticket) => Woken::Committed(done),
                 Ok(()) = self.head.changed() => Woken::Head,
                 Ok(()) = health.changed() => Woken::Health,
-                () = any_changed(&mut self.setup.after) => Woken::After,
-                () = sleep_until(wake) => Woken::Time,
+                () = any_changed(&mut self.setup.after), if !self.setup.after.is_empty() => Woken::After,
+                () = alarm.rings() => Woken::Time,
             };
             match woken {
                 Woken::Stop => {
@@ -306,7 +310,7 @@ impl Task {
             let done = ticket.await?;
             self.committed(done);
         }
-        let last = self.machine.as_mut().map(Machine::take_change);
+        let last = self.machine.as_mut().map(Machine::take_rest);
         if let Some(last) = &last {
             self.counts.add(&last.counts);
             self.tell_dead(last);
@@ -386,7 +390,7 @@ async fn poll<F: Future + Unpin>(slot: &mut Option<F>) -> Option<F::Output> {
     Some(slot.as_mut()?.await)
 }
 
-/// Waits until one of them moves; for ever when there is none.
+/// Waits until one of them moves; there must be one.
 async fn any_changed(others: &mut [watch::Receiver<Seq>]) {
     let moved = others.iter_mut().map(|other| {
         Box::pin(async move {
@@ -396,9 +400,5 @@ async fn any_changed(others: &mut [watch::Receiver<Seq>]) {
             }
         })
     });
-    let moved: Vec<_> = moved.collect();
-    if moved.is_empty() {
-        std::future::pending::<()>().await;
-    }
     futures::future::select_all(moved).await;
 }
