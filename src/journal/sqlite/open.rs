@@ -31,7 +31,10 @@ const STATEMENTS: usize = 96;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Not a database, or somebody else's.
-    #[error("{} is not a journal of sgeventd: {found}", path.display())]
+    #[error(
+        "{} is not a journal of sgeventd: {found}. Restore the journal from a copy, set [state] dir to another folder, \
+         or move the file away to begin anew where [poll] start_from says", path.display()
+    )]
     Foreign {
         /// The file.
         path: PathBuf,

@@ -235,7 +235,7 @@ impl Task {
                 }
                 Woken::Committed(done) => {
                     self.ticket = None;
-                    self.committed(done?);
+                    self.written(done)?;
                 }
                 Woken::Health => self.site_changed(health.borrow().is_down()),
                 Woken::Time => self.be_fair(late),
@@ -263,19 +263,32 @@ impl Task {
         self.run.is_none() && self.candidate.is_none() && self.spawning.is_empty()
     }
 
+    /// Takes the end of a write. One that found no room while the daemon stops is given up: it is repeated after the next start.
+    fn written(&mut self, done: Result<Vec<Answer>, JournalError>) -> Result<(), JournalError> {
+        match done {
+            Ok(answers) => self.committed(answers),
+            Err(error) if error.can_be_retried() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// Writes what was not written, at the end.
     async fn finish(&mut self) -> Result<(), JournalError> {
         if let Some(ticket) = self.ticket.take() {
-            let done = ticket.await?;
-            self.committed(done);
+            let done = ticket.await;
+            self.written(done)?;
         }
         let last = self.machine.as_mut().map(Machine::take_change);
         for change in self.unsent.take().into_iter().chain(last) {
-            self.counts.add(&change.counts);
-            self.shared
-                .journal
-                .settle(change, crate::journal::When::Now)
-                .await?;
+            let counts = change.counts;
+            let when = crate::journal::When::Now;
+            match self.shared.journal.settle(change, when).await {
+                Ok(_) => self.counts.add(&counts),
+                // The daemon stops on a full disk: what was settled since is handed out again.
+                Err(error) if error.can_be_retried() => {}
+                Err(error) => return Err(error),
+            }
         }
         let now = self.shared.clock.now();
         self.reported = None;
