@@ -54,7 +54,7 @@ impl Frozen {
         let journal = journal.expect("a journal");
         let clock = Clock::start();
         let alerts = Alerts::log_only(Context::new(&Config::default(), "host"), clock);
-        let client = Client::new(&SiteOptions::new(&site.sandbox.url())).expect("a client");
+        let client = Client::new(&SiteOptions::new(site.sandbox.url())).expect("a client");
         let (orders, inbox) = channel::channel(1);
         let (reports, report) = watch::channel(SiteReport::default());
         let parts = Parts {
