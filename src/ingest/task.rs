@@ -148,10 +148,13 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
         }
     }
     // What was taken is written, or asked for again after the next start.
-    if is_committing && let Some(done) = committing.await {
-        done?;
+    if !is_committing {
+        return Ok(());
     }
-    Ok(())
+    match committing.await {
+        Some(Err(error)) if !error.can_be_retried() => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn take(
@@ -263,7 +266,8 @@ async fn count(
 fn failure(error: &SiteError) -> Failure {
     let message = error.to_string();
     match error {
-        SiteError::Auth { .. } => Failure::Refused(message),
+        // Which script it is, everybody says who passes this on.
+        SiteError::Auth { message, .. } => Failure::Refused(message.clone()),
         _ => Failure::Failed {
             message,
             retry_after: error.retry_after(),

@@ -196,7 +196,15 @@ impl Eye {
     fn see(&mut self, wanted: &Wanted) -> Seen {
         let mut found = discover(&wanted.folders, &self.had, &mut self.judged);
         for one in &wanted.commands {
-            found.plugins.insert(one.name.clone(), one.clone());
+            let file = found.plugins.insert(one.name.clone(), one.clone());
+            // The config is nearer to the operator's will than what lies in a folder.
+            if let Some(file) = file.and_then(|file| file.file) {
+                let name = &one.name;
+                let reason = format!(
+                    "the name {name} belongs to the `command` of [plugin.{name}]; rename the file or the section"
+                );
+                found.not_plugins.insert(file, reason);
+            }
         }
         let mut seen = Seen::default();
         for (name, one) in &found.plugins {

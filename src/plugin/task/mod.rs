@@ -46,9 +46,6 @@ use crate::{
 /// The report is made anew this often at most.
 const REPORT: Duration = Duration::from_millis(250);
 
-/// What is left to write at the end is waited for so long.
-const LAST_WRITE: Duration = Duration::from_secs(10);
-
 /// What a plugin's task starts with.
 pub struct Parts {
     /// Its name.
@@ -258,7 +255,7 @@ impl Task {
                 }
                 Woken::Committed(done) => {
                     self.ticket = None;
-                    self.committed(done?);
+                    self.written(done)?;
                 }
                 Woken::Health => {
                     let is_away = self.is_site_away(&health.borrow_and_update());
@@ -291,14 +288,19 @@ impl Task {
         self.run.is_none() && self.candidate.is_none() && self.spawning.is_empty()
     }
 
-    /// Writes what was not written, at the end; a disk without room is not waited for.
-    async fn finish(&mut self) -> Result<(), JournalError> {
-        match tokio::time::timeout(LAST_WRITE, self.write_rest()).await {
-            Ok(done) => done?,
-            Err(_) => {
-                tracing::error!(plugin = %self.name, "the last settlements cannot be written; these events are handed out again");
-            }
+    /// Takes the end of a write. One that found no room while the daemon stops is given up: it is repeated after the next start.
+    fn written(&mut self, done: Result<Vec<Answer>, JournalError>) -> Result<(), JournalError> {
+        match done {
+            Ok(answers) => self.committed(answers),
+            Err(error) if error.can_be_retried() => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
+    }
+
+    /// Writes what was not written, at the end.
+    async fn finish(&mut self) -> Result<(), JournalError> {
+        self.write_rest().await?;
         let now = self.shared.clock.now();
         self.reported = None;
         self.tell(now);
@@ -307,8 +309,8 @@ impl Task {
 
     async fn write_rest(&mut self) -> Result<(), JournalError> {
         if let Some(ticket) = self.ticket.take() {
-            let done = ticket.await?;
-            self.committed(done);
+            let done = ticket.await;
+            self.written(done)?;
         }
         let last = self.machine.as_mut().map(Machine::take_rest);
         if let Some(last) = &last {
@@ -317,7 +319,13 @@ impl Task {
         }
         for change in self.unsent.take().into_iter().chain(last) {
             let when = crate::journal::When::Now;
-            self.shared.journal.settle(change, when).await?;
+            match self.shared.journal.settle(change, when).await {
+                // The daemon stops on a full disk: what was settled since is handed out again.
+                Err(error) if error.can_be_retried() => {
+                    tracing::error!(plugin = %self.name, "the last settlements find no room; these events are handed out again");
+                }
+                done => drop(done?),
+            }
         }
         Ok(())
     }
