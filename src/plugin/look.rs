@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -61,7 +61,7 @@ impl Looker {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(wanted: Wanted) -> std::io::Result<(Self, mpsc::Receiver<Seen>)> {
+    pub fn start(wanted: Wanted) -> io::Result<(Self, mpsc::Receiver<Seen>)> {
         let (send, seen) = mpsc::channel(1);
         let shared = Arc::new(Mutex::new(wanted));
         let weak = Arc::downgrade(&shared);
@@ -244,7 +244,8 @@ impl Eye {
         }
         let mode = sample.2 & 0o111;
         let mut hash = Sha256::new_with_prefix(mode.to_le_bytes());
-        hash.update(fs::read(file).ok()?);
+        // In pieces: a program can be as big as it likes.
+        io::copy(&mut fs::File::open(file).ok()?, &mut hash).ok()?;
         let hash = hash.finalize().into();
         self.hashes.insert(file.to_owned(), (sample, hash));
         Some(hash)
