@@ -76,7 +76,7 @@ fn page(number: u64) -> Vec<Arc<Event>> {
         let (facts, body) = parse(Timeline(0), &row).expect("a good row");
         Arc::new(Event {
             seq: Seq(seq),
-            facts,
+            facts: facts.into(),
             body: Body::Here(body),
         })
     };

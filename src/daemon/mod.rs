@@ -350,7 +350,7 @@ async fn ingest_parts(
     let recent = recent.filter(|event| event.facts.timeline == timeline);
     let anchors = recent.map(|event| journal::Anchor {
         event_id: event.facts.event_id,
-        event_type: event.facts.event_type,
+        event_type: event.facts.event_type.clone(),
         created_at: event.facts.created_at,
     });
     let policy = ingest::Policy {

@@ -23,7 +23,7 @@ fn event(seq: u64, entity: u64) -> Arc<Event> {
     let (facts, body) = parse(Timeline(0), &row).expect("a row");
     Arc::new(Event {
         seq: Seq(seq),
-        facts,
+        facts: facts.into(),
         body: Body::Here(body),
     })
 }
@@ -410,6 +410,7 @@ fn what_became_too_old_while_it_waited_is_passed_over() {
     let row = r#"{"id":1,"event_type":"T","created_at":"1970-01-01T00:00:01Z"}"#;
     let (facts, body) = parse(Timeline(0), row).expect("a row");
     let (seq, body) = (Seq(1), Body::Here(body));
+    let facts = facts.into();
     let event = Arc::new(Event { seq, facts, body });
     machine.handle_rows(&[event], at(2000));
     assert_eq!(machine.open_len(), 1);

@@ -99,7 +99,7 @@ impl Core {
                     last = Seq(seq);
                     Arc::new(Event {
                         seq: last,
-                        facts: event.facts,
+                        facts: event.facts.into(),
                         body: Body::Here(event.body),
                     })
                 });

@@ -149,7 +149,7 @@ impl Reader for Model {
 fn event(seq: Seq, row: &Row, body: Body) -> Event {
     Event {
         seq,
-        facts: row.facts.clone(),
+        facts: row.facts.clone().into(),
         body,
     }
 }

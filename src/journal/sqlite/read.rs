@@ -80,7 +80,7 @@ impl Reader for SqliteReader {
                 let found = statement.query_row([seq], |row| {
                     Ok(Event {
                         seq: *seq,
-                        facts: row::facts(row, 0)?,
+                        facts: row::facts(row, 0)?.into(),
                         body: Body::Unread,
                     })
                 });
@@ -278,7 +278,7 @@ fn page(
         }
         events.push(Event {
             seq: row.get(0)?,
-            facts,
+            facts: facts.into(),
             body: Body::Unread,
         });
     }
