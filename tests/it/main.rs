@@ -1,5 +1,6 @@
 //! One module per promise.
 
+mod a_kill_loses_nothing;
 mod children_are_started_and_ended;
 mod commands;
 mod every_event_is_found;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Daemon, Site, Studio, until};
+use crate::support::{Daemon, Site, Studio, is_alive, until};
 
 /// A deadline that a test can wait for.
 const FAST: &str = "delivery = { timeout = \"1s\", max_attempts = 2 }";
@@ -151,24 +151,17 @@ async fn leaves_grandchildren() {
         .plugin_when("leaves_grandchildren", "works", has_settled)
         .await;
     let pids = std::fs::read_to_string(&note).expect("its note");
-    let pids: Vec<String> = pids.split(' ').map(str::to_owned).collect();
+    let pids = pids.split(' ').map(|pid| pid.parse().expect("a pid"));
+    let pids: Vec<i64> = pids.collect();
     assert_eq!(pids.len(), 2);
-    assert!(pids.iter().all(|pid| is_alive(pid)));
+    assert!(pids.iter().all(|pid| is_alive(*pid)));
     daemon.delivered(&studio, &site.truth()).await;
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     until("the grandchildren are gone", || {
-        !pids.iter().any(|pid| is_alive(pid))
+        !pids.iter().any(|pid| is_alive(*pid))
     })
     .await;
     assert_eq!(studio.witnessed(), site.truth());
-}
-
-fn is_alive(pid: &str) -> bool {
-    // The third field, after the name in parentheses: Z has ended.
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ")
-        .next()
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
 #[tokio::test]

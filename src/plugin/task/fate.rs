@@ -76,7 +76,10 @@ impl Task {
             setup.launch.clone(),
             setup.paths.1.clone(),
         );
-        let done = Box::pin(async move { spawn(&shared, &name, launch, &tmp, generation).await });
+        // What is not marked is found by nobody: with `kill = "process"` it lives on.
+        let mark = (setup.settings.kill == crate::config::KillScope::Group)
+            .then(|| run_mark(&shared.whose, &name, generation));
+        let done = Box::pin(async move { spawn(&shared, &name, launch, &tmp, mark).await });
         self.spawning.push_back(Spawning {
             generation,
             why,
@@ -290,7 +293,8 @@ impl Task {
         if self.setup.settings.kill != crate::config::KillScope::Group {
             return;
         }
-        let (pid, mark) = (run.child.pid, run_mark(&self.name, run.generation));
+        let whose = &self.shared.whose;
+        let (pid, mark) = (run.child.pid, run_mark(whose, &self.name, run.generation));
         process::kill_group(pid);
         drop(tokio::task::spawn_blocking(move || {
             process::end_escaped(pid, &mark)
@@ -382,7 +386,7 @@ async fn spawn(
     name: &crate::ident::PluginName,
     launch: Launch,
     tmp: &std::path::Path,
-    generation: Generation,
+    mark: Option<String>,
 ) -> Result<(Child, OwnedSemaphorePermit), String> {
     let Launch::Spec(mut spec) = launch else {
         let Launch::Impossible(why) = launch else {
@@ -403,8 +407,8 @@ async fn spawn(
         std::fs::create_dir_all(&tmp).and_then(|()| std::fs::create_dir_all(&cwd))
     });
     drop(made.await);
-    let mark = run_mark(name, generation);
-    spec.env.push((RUN_MARK.into(), mark.into()));
+    spec.env
+        .extend(mark.map(|mark| (RUN_MARK.into(), mark.into())));
     let child = match shared.spawner.spawn(*spec).await {
         Ok(child) => child,
         Err(error) => {
