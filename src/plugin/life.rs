@@ -155,6 +155,8 @@ pub enum Input {
     Enable,
     /// An operator disables it.
     Disable,
+    /// The config says that it is off.
+    Off,
     /// The daemon stops.
     Shutdown,
     /// Time has passed.
@@ -170,6 +172,8 @@ pub enum Action {
     Validate,
     /// The changed version takes over.
     Promote,
+    /// The version that waits to take over is outdated itself: end it.
+    Discard,
     /// Wait for its open events, then stop it.
     Drain,
     /// Stop it now, from SIGTERM on.
@@ -300,7 +304,16 @@ impl Life {
             (S::Draining(_) | S::Stopping(_), I::Disable) => {
                 self.redirect(Then::Disable(Cause::Operator))
             }
-            (S::Draining(_) | S::Stopping(_), I::Shutdown) => self.redirect(Then::Rest),
+            (S::Draining(_) | S::Stopping(_), I::Shutdown | I::Off) => self.redirect(Then::Rest),
+            // It changed once more while the old one drains: what waits is outdated, the files are started as they are then.
+            (S::Draining(Then::Swap) | S::Stopping(Then::Swap), I::Changed) => {
+                self.redirect(Then::Start(Why::Changed));
+                vec![A::Discard]
+            }
+            // Off and on again before it has ended.
+            (S::Draining(Then::Rest) | S::Stopping(Then::Rest), I::Start) => {
+                self.redirect(Then::Start(Why::Enabled))
+            }
             (S::Backoff { .. }, I::Changed) => self.start(Why::Changed),
             (S::Backoff { until, .. }, I::Tick) if now >= until => {
                 self.restarts += 1;
@@ -326,8 +339,18 @@ impl Life {
             (S::Stopped | S::Backoff { .. } | S::Missing | S::Disabled { .. }, I::Disable) => {
                 self.after(Then::Disable(Cause::Operator), now, random)
             }
-            (S::Starting | S::Ready { .. }, I::Shutdown) => self.wind_down(Then::Rest, true),
-            (_, I::Shutdown) => {
+            (S::Starting | S::Ready { .. }, I::Shutdown | I::Off) => {
+                self.wind_down(Then::Rest, true)
+            }
+            // What an operator disabled stays so, whatever the config says.
+            (
+                S::Disabled {
+                    cause: Cause::Operator,
+                    ..
+                },
+                I::Off,
+            ) => vec![],
+            (_, I::Shutdown | I::Off) => {
                 self.state = S::Stopped;
                 vec![]
             }
@@ -429,187 +452,4 @@ impl Life {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(ms: u64) -> Now {
-        Now {
-            mono: Mono(ms),
-            unix: Unix(i64::try_from(ms).expect("small")),
-        }
-    }
-
-    fn life(state: State) -> Life {
-        Life {
-            state,
-            ..Life::new(false, at(0))
-        }
-    }
-
-    fn exited(counts: bool) -> Input {
-        Input::Exited {
-            error: "exit 1".into(),
-            counts,
-        }
-    }
-
-    #[test]
-    fn the_table() {
-        use {Action as A, Input as I, State as S};
-        let ready = || S::Ready { since: Mono(0) };
-        let disabled = |cause: Cause| S::Disabled {
-            probe_at: cause.probe_at(Mono(0)),
-            cause,
-        };
-        let backoff = |until| S::Backoff {
-            until: Mono(until),
-            error: "exit 1".into(),
-        };
-        let swap = || S::Draining(Then::Swap);
-        let bad = || Cause::Manifest("m".into());
-        for (from, input, to, actions) in [
-            (S::Stopped, I::Start, S::Starting, vec![A::Spawn(Why::Boot)]),
-            (S::Starting, I::Ready, ready(), vec![A::TellRecovered]),
-            (
-                S::Starting,
-                I::StartFailed("exit 1".into()),
-                backoff(1000),
-                vec![],
-            ),
-            (S::Starting, exited(true), backoff(1000), vec![]),
-            (
-                S::Starting,
-                I::Refused(bad()),
-                S::Stopping(Then::Disable(bad())),
-                vec![A::End],
-            ),
-            (
-                S::Stopping(Then::Disable(bad())),
-                exited(true),
-                disabled(bad()),
-                vec![A::TellDisabled],
-            ),
-            (ready(), exited(true), backoff(1000), vec![]),
-            (
-                ready(),
-                exited(false),
-                S::Starting,
-                vec![A::Spawn(Why::Crash)],
-            ),
-            (
-                ready(),
-                I::Hung("h".into()),
-                S::Stopping(Then::Fail("h".into())),
-                vec![A::End],
-            ),
-            (ready(), I::Changed, ready(), vec![A::Validate]),
-            (ready(), I::Validated, swap(), vec![A::Drain]),
-            (swap(), exited(true), S::Starting, vec![A::Promote]),
-            (
-                swap(),
-                I::Invalid,
-                S::Draining(Then::Start(Why::Changed)),
-                vec![],
-            ),
-            (
-                ready(),
-                I::Vanished,
-                S::Draining(Then::Miss),
-                vec![A::Drain],
-            ),
-            (S::Draining(Then::Miss), exited(true), S::Missing, vec![]),
-            (
-                S::Missing,
-                I::Start,
-                S::Starting,
-                vec![A::Spawn(Why::Changed)],
-            ),
-            (backoff(0), I::Tick, S::Starting, vec![A::Spawn(Why::Crash)]),
-            (backoff(5), I::Tick, backoff(5), vec![]),
-            (
-                backoff(5),
-                I::Changed,
-                S::Starting,
-                vec![A::Spawn(Why::Changed)],
-            ),
-            (disabled(bad()), I::Tick, disabled(bad()), vec![]),
-            (
-                disabled(bad()),
-                I::Changed,
-                S::Starting,
-                vec![A::Spawn(Why::Changed)],
-            ),
-            (
-                disabled(Cause::Operator),
-                I::Changed,
-                disabled(Cause::Operator),
-                vec![],
-            ),
-            (
-                disabled(Cause::Operator),
-                I::Enable,
-                S::Starting,
-                vec![A::Spawn(Why::Enabled)],
-            ),
-            (
-                ready(),
-                I::Disable,
-                S::Draining(Then::Disable(Cause::Operator)),
-                vec![A::Drain],
-            ),
-            (
-                ready(),
-                I::Shutdown,
-                S::Draining(Then::Rest),
-                vec![A::Drain],
-            ),
-            (
-                S::Draining(Then::Rest),
-                I::Changed,
-                S::Draining(Then::Rest),
-                vec![],
-            ),
-            (S::Draining(Then::Rest), exited(true), S::Stopped, vec![]),
-            (backoff(5), I::Shutdown, S::Stopped, vec![]),
-        ] {
-            let mut one = life(from.clone());
-            let done = one.step(input.clone(), at(0), 0.0);
-            assert_eq!((one.state, done), (to, actions), "{from:?} + {input:?}");
-        }
-    }
-
-    #[test]
-    fn eight_failures_are_a_loop_and_a_probe_tries_it_again() {
-        let mut life = life(State::Starting);
-        let mut now = 0;
-        let mut waits = Vec::new();
-        for _ in 0..7 {
-            life.step(Input::StartFailed("x".into()), at(now), 0.0);
-            let until = life.poll_timeout().expect("a backoff").0;
-            waits.push(until - now);
-            now = until;
-            assert_eq!(
-                life.step(Input::Tick, at(now), 0.0),
-                vec![Action::Spawn(Why::Crash)]
-            );
-        }
-        assert_eq!(waits, [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000]);
-        let told = life.step(Input::StartFailed("x".into()), at(now), 0.0);
-        assert_eq!(told, vec![Action::TellDisabled]);
-        let probe = life.poll_timeout().expect("a probe").0;
-        assert_eq!(probe - now, 3_600_000);
-        assert_eq!(
-            life.step(Input::Tick, at(probe), 0.0),
-            vec![Action::Spawn(Why::Probe)]
-        );
-    }
-
-    #[test]
-    fn after_good_service_the_first_restart_is_at_once() {
-        let mut life = life(State::Ready { since: Mono(0) });
-        assert_eq!(
-            life.step(exited(true), at(60_000), 0.0),
-            vec![Action::Spawn(Why::Crash)]
-        );
-    }
-}
+mod tests;

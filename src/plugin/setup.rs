@@ -161,8 +161,6 @@ pub struct Handle {
     pub orders: mpsc::Sender<Order>,
     /// What it tells of itself.
     pub report: watch::Receiver<PluginReport>,
-    /// Every wanted event up to here is settled; for those that come after it.
-    pub settled: watch::Receiver<Seq>,
     /// Files that it wants watched, as its manifest says.
     pub watch: watch::Receiver<Vec<String>>,
 }

@@ -1,10 +1,12 @@
 //! One module per promise.
 
+mod a_change_is_seen;
 mod a_kill_loses_nothing;
 mod children_are_started_and_ended;
 mod commands;
 mod every_event_is_found;
 mod mail;
+mod reload;
 mod support;
 mod the_unit;
 mod tidy;

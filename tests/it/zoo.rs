@@ -164,6 +164,82 @@ async fn leaves_grandchildren() {
     assert_eq!(studio.witnessed(), site.truth());
 }
 
+/// A program that cannot be started is explained in `status`, in the log and, when it is given up, by an alert; mended, it works.
+async fn cannot_start(name: &str, mode: u32, bytes: &[u8], words: &str) {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness().file(name, bytes, mode);
+    let studio = studio.plugin(name, &[name], "");
+    let daemon = Daemon::start(&studio).await;
+    let is_restarting = |report: &Value| report["state"] == "restarting";
+    let report = daemon.plugin_when(name, "restarting", is_restarting).await;
+    assert!(reason(&report).contains(words), "{report}");
+    assert_eq!(report["ok"], false, "{report}");
+    let report = daemon
+        .gives_up(name, |edit| {
+            studio.replace(
+                name,
+                [bytes, format!("\n# {edit}").as_bytes()].concat(),
+                mode,
+            );
+        })
+        .await;
+    assert!(reason(&report).contains(words), "{report}");
+    let status = daemon
+        .status_when("an alert", |status| {
+            let alerts = status["alerts"].as_array();
+            alerts.is_some_and(|all| all.iter().any(|alert| alert["plugin"] == name))
+        })
+        .await;
+    let alert = status["alerts"][0]["sentence"].as_str().unwrap_or_default();
+    assert!(
+        alert.contains("is disabled") && alert.contains(words),
+        "{alert}"
+    );
+    site.work(3);
+    daemon.delivered(&studio, &site.truth()).await;
+    studio.replace(name, studio.actor_text(name, ""), 0o755);
+    daemon.plugin_when(name, "mended", has_settled).await;
+    daemon
+        .status_when("the alert is over", |status| {
+            status["alerts"] == serde_json::json!([])
+        })
+        .await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
+    assert!(studio.log().contains(words), "{}", studio.log());
+}
+
+#[tokio::test]
+async fn not_executable() {
+    cannot_start(
+        "plain",
+        0o644,
+        b"#!/bin/sh\n",
+        "is not executable: chmod +x",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn no_interpreter() {
+    cannot_start(
+        "lost",
+        0o755,
+        b"#!/opt/studio/python9\n",
+        "the interpreter /opt/studio/python9",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_architecture() {
+    // A big-endian 64-bit program for IBM Z, machine 22.
+    let mut elf = b"\x7fELF\x02\x02\x01".to_vec();
+    elf.resize(64, 0);
+    (elf[17], elf[19], elf[23]) = (2, 22, 1);
+    cannot_start("foreign", 0o755, &elf, "is a program for machine 22").await;
+}
+
 #[tokio::test]
 async fn crashes_on_one_event() {
     let site = Site::quiet().await;

@@ -33,13 +33,14 @@ def send(message):
         sys.stdout.flush()
 
 
-def call(method, **params):
+def call(method, /, **params):
     """Asks the daemon in the name of the open event, and writes the answer down."""
     number = next(NUMBERS)
     ANSWERS[number] = queue.Queue()
     meta = dict({"parent": getattr(OPEN, "id", None)}, **params.pop("meta", {}))
     send({"id": number, "method": method, "params": dict(params, _meta=meta)})
-    answer = ANSWERS.pop(number).get()
+    answer = ANSWERS[number].get()
+    del ANSWERS[number]
     note(call=method, answer=answer.get("result"), error=answer.get("error"))
     return answer
 

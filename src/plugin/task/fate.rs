@@ -54,13 +54,34 @@ impl Task {
                 }
                 self.spawn(why, false);
             }
-            Action::Validate => self.spawn(Reason::Changed, true),
+            Action::Validate => self.validate(),
             Action::Promote => self.promote(),
+            Action::Discard => self.end_candidate(),
             Action::Drain => self.drain(),
             Action::End => self.end(),
             Action::TellDisabled => self.tell_disabled(),
             Action::TellRecovered => self.tell_recovered(),
         }
+    }
+
+    /// Tries the changed version; one that is tried already is of files that have changed since.
+    fn validate(&mut self) {
+        let is_tried = self.candidate.is_some() || self.spawning.iter().any(|one| one.is_candidate);
+        self.is_outdated = is_tried;
+        if is_tried {
+            self.end_candidate();
+        } else {
+            self.spawn(Reason::Changed, true);
+        }
+    }
+
+    /// An outdated candidate is gone: the files as they are now are tried.
+    fn try_again(&mut self) -> bool {
+        let is_outdated = std::mem::take(&mut self.is_outdated);
+        if is_outdated && matches!(self.life.state(), State::Ready { .. }) {
+            self.spawn(Reason::Changed, true);
+        }
+        is_outdated
     }
 
     fn spawn(&mut self, why: Reason, is_candidate: bool) {
@@ -94,6 +115,7 @@ impl Task {
         };
         let (child, permit) = match done {
             Ok(done) => done,
+            Err(_) if spawning.is_candidate && self.try_again() => return,
             Err(error) if spawning.is_candidate => return self.invalid(&error),
             Err(error) => {
                 self.last_error = Some(error.clone());
@@ -135,7 +157,7 @@ impl Task {
         );
         if spawning.is_candidate {
             self.candidate = Some(run);
-            if !matches!(self.life.state(), State::Ready { .. }) {
+            if self.is_outdated || !matches!(self.life.state(), State::Ready { .. }) {
                 self.end_candidate();
             }
         } else {
@@ -312,7 +334,7 @@ impl Task {
         self.forget_child(&run);
         let error = with_last_words(&run, &exit.to_string());
         if is_candidate {
-            if run.ladder.is_none() {
+            if !self.try_again() && run.ladder.is_none() {
                 self.tell_invalid(&error);
                 self.step(Input::Invalid);
             }
@@ -371,8 +393,12 @@ pub(super) fn with_last_words(run: &Run, what: &str) -> String {
     let lines = run.last_lines();
     let last: Vec<_> = lines.iter().rev().take(20).rev().cloned().collect();
     let mut text = what.to_owned();
-    if !last.is_empty() {
-        text = format!("{text}; last words on stderr:\n{}", last.join("\n"));
+    // The first line is all that a table or a subject shows: the last words of a traceback say the most.
+    if let Some(word) = last.iter().rfind(|line| !line.trim().is_empty()) {
+        text = format!("{text}; last words on stderr: \"{}\"", word.trim());
+    }
+    if last.len() > 1 {
+        text = format!("{text}\n{}", last.join("\n"));
     }
     if run.phase == Phase::Handshake && !run.stdout.is_empty() {
         text = format!("{text}\non stdout: {}", run.stdout.trim_end());

@@ -57,6 +57,9 @@ impl Task {
         outcome: Result<Box<RawValue>, RpcError>,
         is_candidate: bool,
     ) -> Result<(), JournalError> {
+        if is_candidate && self.is_outdated {
+            return Ok(());
+        }
         match read_manifest(outcome) {
             Ok((manifest, raw)) if is_candidate => {
                 if let Some(run) = &mut self.candidate {

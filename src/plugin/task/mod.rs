@@ -94,6 +94,8 @@ struct Task {
     promoted: Option<(Arc<Manifest>, Arc<RawValue>)>,
     run: Option<Run>,
     candidate: Option<Run>,
+    /// The files changed again while the candidate was tried: the next one is.
+    is_outdated: bool,
     spawning: VecDeque<Spawning>,
     generation: Generation,
     reading: Option<BoxFuture<'static, Result<Read, JournalError>>>,
@@ -164,6 +166,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         promoted: None,
         run: None,
         candidate: None,
+        is_outdated: false,
         spawning: VecDeque::new(),
         generation: Generation(0),
         reading: None,
@@ -291,11 +294,12 @@ impl Task {
             }
             Order::Configured(setup) => {
                 let is_enabled = setup.settings.enabled;
+                self.setup.settings.enabled = is_enabled;
                 self.next_setup = Some(*setup);
                 self.step(if is_enabled {
                     Input::Changed
                 } else {
-                    Input::Disable
+                    Input::Off
                 });
                 if is_enabled {
                     self.step(Input::Start);
