@@ -4,6 +4,8 @@ mod a_change_is_seen;
 mod a_kill_loses_nothing;
 mod children_are_started_and_ended;
 mod commands;
+mod demo;
+mod dispatch_rules;
 mod every_event_is_found;
 mod mail;
 mod reload;
