@@ -8,6 +8,8 @@ mod demo;
 mod dispatch_rules;
 mod every_event_is_found;
 mod mail;
+mod mail_is_in_nobodys_way;
+mod nothing_secret_is_written;
 mod reload;
 mod support;
 mod the_unit;
