@@ -497,7 +497,7 @@ fn a_reload_names_what_changed_and_what_must_wait() {
             "[plugins]",
             "[state]\ndir = \"/s\"\n[log]\nlevel = \"debug\"\n[plugins]",
             vec![],
-            vec!["state", "log.level"],
+            vec!["log.level", "state"],
             vec![],
         ),
     ] {

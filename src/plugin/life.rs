@@ -27,8 +27,8 @@ pub enum Cause {
     Itself(String),
     /// It ended again and again.
     CrashLoop(String),
-    /// Event after event used up its attempts.
-    Failing,
+    /// Event after event used up its attempts; the last error.
+    Failing(String),
     /// It stops at an event that failed.
     OnError(String),
     /// An operator said so.
@@ -43,7 +43,7 @@ impl Cause {
             Self::Manifest(_) => "manifest",
             Self::Itself(_) => "self",
             Self::CrashLoop(_) => "crash_loop",
-            Self::Failing => "failing",
+            Self::Failing(_) => "failing",
             Self::OnError(_) => "on_error",
             Self::Operator => "operator",
         }
@@ -58,14 +58,19 @@ impl Cause {
             Self::CrashLoop(what) => {
                 format!("crash loop: {LOOP_FAILURES} failures within 15 minutes, the last: {what}")
             }
-            Self::Failing => "three events in a row used up their attempts".to_owned(),
+            Self::Failing(what) => {
+                format!("three events in a row used up their attempts, the last: {what}")
+            }
             Self::OnError(what) => format!("it stops at an event that failed: {what}"),
             Self::Operator => "disabled by an operator".to_owned(),
         }
     }
 
     fn probe_at(&self, now: Mono) -> Option<Mono> {
-        let is_probed = matches!(self, Self::Itself(_) | Self::CrashLoop(_) | Self::Failing);
+        let is_probed = matches!(
+            self,
+            Self::Itself(_) | Self::CrashLoop(_) | Self::Failing(_)
+        );
         is_probed.then(|| now + PROBE)
     }
 }
@@ -121,6 +126,20 @@ pub enum State {
     },
 }
 
+/// A changed version that is tried beside the running one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Candidate {
+    None,
+    /// It shakes hands.
+    Trying,
+    /// It passed, and waits until the running one has stopped.
+    Passed,
+    /// It is being ended; `again`: another change came meanwhile.
+    Leaving {
+        again: bool,
+    },
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -147,15 +166,17 @@ pub enum Input {
     Changed,
     /// The changed version passed `initialize`.
     Validated,
-    /// The changed version did not.
+    /// The changed version did not, and lives.
     Invalid,
+    /// The changed version has no process any more.
+    CandidateGone,
     /// Its file is gone.
     Vanished,
     /// An operator enables it.
     Enable,
     /// An operator disables it.
     Disable,
-    /// The config says that it is off.
+    /// The config switches it off.
     Off,
     /// The daemon stops.
     Shutdown,
@@ -172,8 +193,8 @@ pub enum Action {
     Validate,
     /// The changed version takes over.
     Promote,
-    /// The version that waits to take over is outdated itself: end it.
-    Discard,
+    /// End the changed version.
+    EndCandidate,
     /// Wait for its open events, then stop it.
     Drain,
     /// Stop it now, from SIGTERM on.
@@ -188,10 +209,13 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Life {
     state: State,
+    candidate: Candidate,
     since: Unix,
     failures: VecDeque<Mono>,
     /// Failures in a row without good service between.
     streak: u32,
+    /// The process that runs, or ran last, served well for a while.
+    has_served: bool,
     restarts: u32,
 }
 
@@ -209,9 +233,11 @@ impl Life {
         };
         Self {
             state,
+            candidate: Candidate::None,
             since: now.unix,
             failures: VecDeque::new(),
             streak: 0,
+            has_served: false,
             restarts: 0,
         }
     }
@@ -246,12 +272,33 @@ impl Life {
 
     /// Takes one step; `random` is from 0 to 1.
     pub fn step(&mut self, input: Input, now: Now, random: f32) -> Vec<Action> {
-        let before = self.state.clone();
-        let actions = self.go(input, now.mono, random);
-        if std::mem::discriminant(&before) != std::mem::discriminant(&self.state) {
+        let before = std::mem::discriminant(&self.state);
+        if let State::Ready { since } = self.state {
+            self.has_served = now.mono - since >= GOOD_SERVICE;
+        }
+        let mut actions = self.go(input, now.mono, random);
+        if before != std::mem::discriminant(&self.state) {
             self.since = now.unix;
         }
+        actions.extend(self.end_stray_candidate());
         actions
+    }
+
+    /// A changed version is tried beside a process that runs, and nowhere else.
+    fn end_stray_candidate(&mut self) -> Option<Action> {
+        use {Candidate as C, State as S};
+        let is_stray = match self.candidate {
+            C::Trying => !matches!(self.state, S::Ready { .. }),
+            C::Passed => !matches!(
+                self.state,
+                S::Draining(Then::Swap) | S::Stopping(Then::Swap)
+            ),
+            C::None | C::Leaving { .. } => false,
+        };
+        is_stray.then(|| {
+            self.candidate = C::Leaving { again: false };
+            Action::EndCandidate
+        })
     }
 
     fn go(&mut self, input: Input, now: Mono, random: f32) -> Vec<Action> {
@@ -270,56 +317,64 @@ impl Life {
                 vec![A::End]
             }
             (S::Starting, I::Refused(cause)) => self.wind_down(Then::Disable(cause), false),
+            // What it is changed to may well be the cure.
+            (S::Ready { .. }, I::Exited { .. }) if self.candidate == Candidate::Trying => {
+                self.restarts += 1;
+                self.start_again(Why::Changed)
+            }
             (
                 S::Starting | S::Ready { .. },
                 I::Exited {
                     error,
                     counts: true,
                 },
-            ) => self.fail_after(error, now, random),
+            ) => self.fail(error, now, random),
             (S::Starting | S::Ready { .. }, I::Exited { counts: false, .. }) => {
                 self.restarts += 1;
                 self.start(Why::Crash)
             }
             (S::Ready { .. }, I::Refused(cause)) => self.wind_down(Then::Disable(cause), true),
-            (S::Ready { .. }, I::Changed) => vec![A::Validate],
-            (S::Ready { .. }, I::Validated) => self.wind_down(Then::Swap, true),
+            (S::Ready { .. }, I::Changed) => self.try_candidate(),
+            (S::Ready { .. }, I::Validated) if self.candidate == Candidate::Trying => {
+                self.candidate = Candidate::Passed;
+                self.wind_down(Then::Swap, true)
+            }
+            (_, I::Invalid) if self.candidate != Candidate::None => {
+                let again = self.candidate == Candidate::Leaving { again: true };
+                self.candidate = Candidate::Leaving { again };
+                self.swap_is_off();
+                vec![A::EndCandidate]
+            }
+            (_, I::CandidateGone) => self.candidate_gone(),
             // What starts may be half of the old and half of the new file.
             (S::Starting, I::Changed) => self.wind_down(Then::Start(Why::Changed), false),
             (S::Draining(_) | S::Stopping(_), I::Hung(_)) => vec![A::End],
             (S::Draining(then) | S::Stopping(then), I::Exited { .. }) => {
                 self.after(then, now, random)
             }
-            (S::Draining(Then::Swap) | S::Stopping(Then::Swap), I::Invalid) => {
-                self.redirect(Then::Start(Why::Changed))
-            }
             (S::Draining(then) | S::Stopping(then), I::Changed | I::Enable)
-                if !matches!(
-                    then,
-                    Then::Rest | Then::Swap | Then::Disable(Cause::Operator)
-                ) =>
+                if !matches!(then, Then::Rest | Then::Disable(Cause::Operator)) =>
             {
                 self.redirect(Then::Start(Why::Changed))
             }
+            (
+                S::Draining(Then::Rest | Then::Miss) | S::Stopping(Then::Rest | Then::Miss),
+                I::Start,
+            ) => self.redirect(Then::Start(Why::Changed)),
             (S::Draining(_) | S::Stopping(_), I::Disable) => {
                 self.redirect(Then::Disable(Cause::Operator))
             }
-            (S::Draining(_) | S::Stopping(_), I::Shutdown | I::Off) => self.redirect(Then::Rest),
-            // It changed once more while the old one drains: what waits is outdated, the files are started as they are then.
-            (S::Draining(Then::Swap) | S::Stopping(Then::Swap), I::Changed) => {
-                self.redirect(Then::Start(Why::Changed));
-                vec![A::Discard]
+            (S::Draining(_), I::Shutdown | I::Off) => {
+                self.redirect(Then::Rest);
+                vec![A::Drain]
             }
-            // Off and on again before it has ended.
-            (S::Draining(Then::Rest) | S::Stopping(Then::Rest), I::Start) => {
-                self.redirect(Then::Start(Why::Enabled))
-            }
-            (S::Backoff { .. }, I::Changed) => self.start(Why::Changed),
+            (S::Stopping(_), I::Shutdown | I::Off) => self.redirect(Then::Rest),
+            (S::Backoff { .. }, I::Changed) => self.start_again(Why::Changed),
             (S::Backoff { until, .. }, I::Tick) if now >= until => {
                 self.restarts += 1;
                 self.start(Why::Crash)
             }
-            (S::Disabled { cause, .. }, I::Changed) if cause != Cause::Operator => {
+            (S::Disabled { cause, .. }, I::Changed | I::Start) if cause != Cause::Operator => {
                 self.start_again(Why::Changed)
             }
             (S::Disabled { probe_at, .. }, I::Tick) if probe_at.is_some_and(|at| now >= at) => {
@@ -342,7 +397,7 @@ impl Life {
             (S::Starting | S::Ready { .. }, I::Shutdown | I::Off) => {
                 self.wind_down(Then::Rest, true)
             }
-            // What an operator disabled stays so, whatever the config says.
+            // What an operator disabled stays so, whatever the config says meanwhile.
             (
                 S::Disabled {
                     cause: Cause::Operator,
@@ -358,8 +413,47 @@ impl Life {
         }
     }
 
+    /// One is tried at a time: a change during a try ends it, and the next is tried when it is gone.
+    fn try_candidate(&mut self) -> Vec<Action> {
+        match self.candidate {
+            Candidate::None => {
+                self.candidate = Candidate::Trying;
+                vec![Action::Validate]
+            }
+            Candidate::Trying | Candidate::Passed => {
+                self.candidate = Candidate::Leaving { again: true };
+                vec![Action::EndCandidate]
+            }
+            Candidate::Leaving { .. } => {
+                self.candidate = Candidate::Leaving { again: true };
+                vec![]
+            }
+        }
+    }
+
+    fn candidate_gone(&mut self) -> Vec<Action> {
+        let was = std::mem::replace(&mut self.candidate, Candidate::None);
+        match (&self.state, was) {
+            (State::Ready { .. }, Candidate::Leaving { again: true }) => self.try_candidate(),
+            _ => {
+                self.swap_is_off();
+                vec![]
+            }
+        }
+    }
+
+    /// Nothing waits to take over: what comes next is started from its file.
+    fn swap_is_off(&mut self) {
+        if let State::Draining(then) | State::Stopping(then) = &mut self.state
+            && *then == Then::Swap
+        {
+            *then = Then::Start(Why::Changed);
+        }
+    }
+
     fn start(&mut self, why: Why) -> Vec<Action> {
         self.state = State::Starting;
+        self.has_served = false;
         vec![Action::Spawn(why)]
     }
 
@@ -397,7 +491,10 @@ impl Life {
             Then::Start(why) => self.start_again(why),
             Then::Swap => {
                 self.state = State::Starting;
+                self.candidate = Candidate::None;
                 self.failures.clear();
+                self.streak = 0;
+                self.has_served = false;
                 vec![Action::Promote]
             }
             Then::Disable(cause) => {
@@ -418,19 +515,7 @@ impl Life {
         }
     }
 
-    /// The process ended while it ran: after good service the streak begins anew.
-    fn fail_after(&mut self, error: String, now: Mono, random: f32) -> Vec<Action> {
-        if let State::Ready { since } = self.state
-            && now - since >= GOOD_SERVICE
-        {
-            self.streak = 0;
-            self.failures.push_back(now);
-            self.restarts += 1;
-            return self.start(Why::Crash);
-        }
-        self.fail(error, now, random)
-    }
-
+    /// It failed: it is started again after a wait, or given up. After good service the first restart is at once.
     fn fail(&mut self, error: String, now: Mono, random: f32) -> Vec<Action> {
         self.failures.push_back(now);
         while self
@@ -442,6 +527,11 @@ impl Life {
         }
         if self.failures.len() >= LOOP_FAILURES {
             return self.after(Then::Disable(Cause::CrashLoop(error)), now, random);
+        }
+        if std::mem::take(&mut self.has_served) {
+            self.streak = 0;
+            self.restarts += 1;
+            return self.start(Why::Crash);
         }
         let base = Duration::from_secs(1 << self.streak.min(6)).min(BACKOFF_MAX);
         self.streak += 1;

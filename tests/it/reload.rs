@@ -133,18 +133,18 @@ async fn what_needs_a_restart_is_named_and_the_rest_is_applied() {
     studio.edit_config("limit = 3", "limit = 5");
     daemon.signal(Signal::SIGHUP);
     let status = daemon
-        .status_when("the plugin has its new config", |_| {
+        .status_when("the plugin has its new config, the rest waits", |status| {
+            let waiting = status["config"]["needs_restart"].as_array();
             config_of(&studio, "tuned") == Some(serde_json::json!({"limit": 5}))
+                && waiting.is_some_and(|keys| !keys.is_empty())
         })
         .await;
     let waiting = status["config"]["needs_restart"]
         .as_array()
         .expect("a list");
-    for key in ["site", "state", "admin.socket", "poll"] {
-        assert!(
-            waiting.iter().any(|one| one == key),
-            "{key} is not in {waiting:?}"
-        );
+    for key in ["site", "state", "admin.socket"] {
+        let is_it = |one: &Value| one.as_str().is_some_and(|one| one.starts_with(key));
+        assert!(waiting.iter().any(is_it), "{key} is not in {waiting:?}");
     }
     let log = studio.log();
     let line = log

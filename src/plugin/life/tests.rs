@@ -1,4 +1,4 @@
-//! The table of a process's life, and its times.
+//! The table of a plugin's life, and its longer stories.
 
 use super::*;
 
@@ -10,8 +10,17 @@ fn at(ms: u64) -> Now {
 }
 
 fn life(state: State) -> Life {
+    let is_swapping = matches!(
+        state,
+        State::Draining(Then::Swap) | State::Stopping(Then::Swap)
+    );
     Life {
         state,
+        candidate: if is_swapping {
+            Candidate::Passed
+        } else {
+            Candidate::None
+        },
         ..Life::new(false, at(0))
     }
 }
@@ -73,12 +82,50 @@ fn the_table() {
             vec![A::End],
         ),
         (ready(), I::Changed, ready(), vec![A::Validate]),
-        (ready(), I::Validated, swap(), vec![A::Drain]),
+        (ready(), I::Validated, ready(), vec![]),
         (swap(), exited(true), S::Starting, vec![A::Promote]),
         (
             swap(),
-            I::Invalid,
+            I::CandidateGone,
             S::Draining(Then::Start(Why::Changed)),
+            vec![],
+        ),
+        (
+            swap(),
+            I::Changed,
+            S::Draining(Then::Start(Why::Changed)),
+            vec![A::EndCandidate],
+        ),
+        (
+            swap(),
+            I::Shutdown,
+            S::Draining(Then::Rest),
+            vec![A::Drain, A::EndCandidate],
+        ),
+        (ready(), I::Off, S::Draining(Then::Rest), vec![A::Drain]),
+        (
+            S::Draining(Then::Rest),
+            I::Start,
+            S::Draining(Then::Start(Why::Changed)),
+            vec![],
+        ),
+        (
+            S::Draining(Then::Miss),
+            I::Start,
+            S::Draining(Then::Start(Why::Changed)),
+            vec![],
+        ),
+        (
+            disabled(bad()),
+            I::Start,
+            S::Starting,
+            vec![A::Spawn(Why::Changed)],
+        ),
+        (disabled(bad()), I::Off, S::Stopped, vec![]),
+        (
+            disabled(Cause::Operator),
+            I::Off,
+            disabled(Cause::Operator),
             vec![],
         ),
         (
@@ -139,26 +186,6 @@ fn the_table() {
             S::Draining(Then::Rest),
             vec![],
         ),
-        (
-            swap(),
-            I::Changed,
-            S::Draining(Then::Start(Why::Changed)),
-            vec![A::Discard],
-        ),
-        (ready(), I::Off, S::Draining(Then::Rest), vec![A::Drain]),
-        (
-            S::Draining(Then::Rest),
-            I::Start,
-            S::Draining(Then::Start(Why::Enabled)),
-            vec![],
-        ),
-        (disabled(bad()), I::Off, S::Stopped, vec![]),
-        (
-            disabled(Cause::Operator),
-            I::Off,
-            disabled(Cause::Operator),
-            vec![],
-        ),
         (S::Draining(Then::Rest), exited(true), S::Stopped, vec![]),
         (backoff(5), I::Shutdown, S::Stopped, vec![]),
     ] {
@@ -196,9 +223,134 @@ fn eight_failures_are_a_loop_and_a_probe_tries_it_again() {
 
 #[test]
 fn after_good_service_the_first_restart_is_at_once() {
+    for (input, then) in [
+        (exited(true), None),
+        (Input::Hung("h".into()), Some(exited(true))),
+    ] {
+        let mut life = life(State::Ready { since: Mono(0) });
+        let mut done = life.step(input, at(60_000), 0.0);
+        if let Some(then) = then {
+            done = life.step(then, at(61_000), 0.0);
+        }
+        assert_eq!(done, vec![Action::Spawn(Why::Crash)]);
+        assert_eq!(life.step(exited(true), at(62_000), 0.0), vec![]);
+        assert!(matches!(life.state(), State::Backoff { .. }));
+    }
+}
+
+#[test]
+fn a_crash_every_minute_is_a_loop_too() {
     let mut life = life(State::Ready { since: Mono(0) });
+    let mut now = 0;
+    for _ in 0..7 {
+        now += 61_000;
+        assert_eq!(
+            life.step(exited(true), at(now), 0.0),
+            vec![Action::Spawn(Why::Crash)]
+        );
+        assert_eq!(
+            life.step(Input::Ready, at(now), 0.0),
+            vec![Action::TellRecovered]
+        );
+    }
+    now += 61_000;
     assert_eq!(
-        life.step(exited(true), at(60_000), 0.0),
-        vec![Action::Spawn(Why::Crash)]
+        life.step(exited(true), at(now), 0.0),
+        vec![Action::TellDisabled]
     );
+}
+
+#[test]
+fn a_candidate_is_tried_beside_a_running_process_only() {
+    use {Action as A, Candidate as C, Input as I};
+    let ready = || life(State::Ready { since: Mono(0) });
+    for (before, steps) in [
+        // It passes, and takes over.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (I::Validated, vec![A::Drain]),
+                (exited(true), vec![A::Promote]),
+            ],
+        ),
+        // Another change: the first one is ended before the next is tried.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (I::Changed, vec![A::EndCandidate]),
+                (I::Changed, vec![]),
+                (I::Validated, vec![]),
+                (I::CandidateGone, vec![A::Validate]),
+            ],
+        ),
+        // Another change while the old one drains.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (I::Validated, vec![A::Drain]),
+                (I::Changed, vec![A::EndCandidate]),
+                (exited(true), vec![A::Spawn(Why::Changed)]),
+                (I::CandidateGone, vec![]),
+            ],
+        ),
+        // The daemon stops while the old one drains.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (I::Validated, vec![A::Drain]),
+                (I::Shutdown, vec![A::Drain, A::EndCandidate]),
+                (exited(true), vec![]),
+            ],
+        ),
+        // The old one dies during the try: the changed file is started afresh.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (exited(true), vec![A::Spawn(Why::Changed), A::EndCandidate]),
+                (I::CandidateGone, vec![]),
+            ],
+        ),
+        // The changed version fails.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (I::Invalid, vec![A::EndCandidate]),
+                (I::CandidateGone, vec![]),
+                (I::Changed, vec![A::Validate]),
+            ],
+        ),
+        // It dies by itself.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (I::CandidateGone, vec![]),
+                (I::Changed, vec![A::Validate]),
+            ],
+        ),
+        // It dies when it had passed.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (I::Validated, vec![A::Drain]),
+                (I::CandidateGone, vec![]),
+                (exited(true), vec![A::Spawn(Why::Changed)]),
+            ],
+        ),
+    ] {
+        let mut life = before;
+        for (input, actions) in steps {
+            let what = format!("{input:?}");
+            assert_eq!(life.step(input, at(1), 0.0), actions, "{what}");
+        }
+        let runs = matches!(life.state, State::Ready { .. } | State::Starting);
+        assert!(runs || life.candidate != C::Trying);
+    }
 }

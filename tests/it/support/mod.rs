@@ -402,26 +402,6 @@ impl Daemon {
         plugin(&status, name).expect("it was there").clone()
     }
 
-    /// Waits for the crash loop of a plugin that cannot start; edits hurry it on, for its waits are a minute long in the end.
-    pub(crate) async fn gives_up(&self, name: &str, edit: impl Fn(u32)) -> Value {
-        for edits in 0..12 {
-            let report = self
-                .plugin_when(name, "failed", |report| {
-                    report["state"] == "restarting" || report["state"] == "disabled"
-                })
-                .await;
-            if report["state"] == "disabled" {
-                return report;
-            }
-            edit(edits);
-            self.plugin_when(name, "tried again", |next| {
-                next["generation"].as_u64() > report["generation"].as_u64()
-            })
-            .await;
-        }
-        panic!("{name} is never given up");
-    }
-
     /// Waits until the witness has all of these.
     pub(crate) async fn delivered(&self, studio: &Studio, ids: &[i64]) {
         let wanted: BTreeSet<i64> = ids.iter().copied().collect();
