@@ -127,7 +127,9 @@ fn bare(dir: &Path, ops: &[Op]) -> f64 {
 }
 
 fn insert_all(db: &rusqlite::Connection, ops: &[Op]) -> rusqlite::Result<()> {
-    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
+    db.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -4096; PRAGMA cell_size_check = true;",
+    )?;
     let columns = "event_id, timeline, created_at, event_type, attribute_name, is_partial, project_type, project_id, project_name,
         entity_type, entity_id, entity_name, user_type, user_id, user_name, subject_type, subject_id";
     let insert = format!(

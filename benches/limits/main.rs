@@ -5,8 +5,10 @@
 
 mod bench;
 mod catch_up;
+mod deliveries;
 mod idle;
 mod journal;
+mod latency;
 mod machine;
 mod plugin;
 mod report;
@@ -24,6 +26,8 @@ fn parts() -> Vec<Part> {
     let part = |name, rows| Part { name, rows };
     vec![
         part("journal", journal::rows),
+        part("deliveries", deliveries::rows),
+        part("latency", latency::rows),
         part("catch-up", catch_up::rows),
         part("unwanted", unwanted::rows),
         part("idle", idle::idle),

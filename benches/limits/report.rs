@@ -58,7 +58,6 @@ impl Row {
     }
 
     /// Less is better: at most so much more than what the bare loop takes.
-    #[expect(dead_code, reason = "for rows about latency")]
     pub(crate) fn at_most_beyond(
         name: impl Into<String>,
         (value, unit): (f64, &'static str),
@@ -86,7 +85,6 @@ impl Row {
     }
 
     /// The same row, with a lower bound besides.
-    #[expect(dead_code, reason = "for rows about deliveries")]
     pub(crate) fn and_at_least(mut self, bound: f64) -> Self {
         let _infallible = write!(self.goal, ", ≥ {}", number(bound));
         self.met &= self.value >= bound;
@@ -94,7 +92,6 @@ impl Row {
     }
 
     /// The same row, with what a bare loop came to for comparison.
-    #[expect(dead_code, reason = "for rows about deliveries")]
     pub(crate) fn beside(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
         self.ratio = Some(self.value / limit);

@@ -73,6 +73,16 @@ impl SiteProcess {
         assert!(answer.status().is_success(), "{answer:?}");
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Daemons find it here from now on; returns where it was.
+    pub(crate) fn redirect(&mut self, url: &str) -> String {
+        std::mem::replace(&mut self.url, url.to_owned())
+    }
+
     /// A session as the daemon's own.
     pub(crate) fn session(&self) -> Session {
         let site = Site::new(&SiteOptions::new(&self.url)).expect("plain HTTP");

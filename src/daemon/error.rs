@@ -35,6 +35,16 @@ pub enum DaemonError {
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The state was made with another site.
+    #[error("the state directory {} belongs to {found}, not to {asked}", dir.display())]
+    OtherSite {
+        /// The state directory.
+        dir: PathBuf,
+        /// Whom it belongs to.
+        found: Box<str>,
+        /// Who asks.
+        asked: Box<str>,
+    },
     /// The journal cannot go on.
     #[error(transparent)]
     Journal(#[from] JournalError),

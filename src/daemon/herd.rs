@@ -117,10 +117,12 @@ pub(super) async fn run(herd: Herd, stop: CancellationToken) -> Result<(), Daemo
             () = watch_changed(&mut running.kept) => running.want(),
         }
     }
+    let mut result = Ok(());
+    // The first error is told, and nobody is left behind for it.
     while let Some(done) = running.tasks.join_next().await {
-        ended(done)?;
+        result = result.and(ended(done));
     }
-    Ok(())
+    result
 }
 
 fn ended(

@@ -10,6 +10,7 @@ mod error;
 mod herd;
 mod notify;
 mod reload;
+mod room;
 mod sdk;
 mod status;
 
@@ -34,7 +35,7 @@ use crate::{
     config::{Config, StartFrom},
     ingest::{self, SiteReport},
     journal::{
-        self, Health, Journal, Op, Options, Sqlite, StateDir,
+        self, Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir,
         retention::{Policy, Retention},
     },
     plugin::setup::Shared,
@@ -88,7 +89,8 @@ impl Daemon {
             );
         }
         let url: Box<str> = config.site.url.as_str().trim_end_matches('/').into();
-        journal.write(Op::Site { url }).await?;
+        let owned = journal.write(Op::Site { url }).await;
+        owned.map_err(|error| other_site(error, &config))?;
         let whose = whose(&config.state.dir);
         end_children(&journal, Arc::clone(&whose)).await?;
 
@@ -177,6 +179,12 @@ impl Daemon {
             ingest: ingest_orders,
             herd: herd_orders.clone(),
         };
+        tasks.spawn(room::watch(
+            journal.health(),
+            alerts.clone(),
+            config.state.dir.clone(),
+            stop_rest.clone(),
+        ));
         tasks.spawn(process::reap_orphans(stop_rest.clone()));
         let lines = desk.lines(&tasks, stop_rest.clone());
         tasks.spawn(notify::watch(loops, lines, stop_rest.clone()));
@@ -231,14 +239,20 @@ impl Daemon {
     /// The first thing that went wrong, now or before.
     pub async fn stop(self) -> Result<(), DaemonError> {
         notify::tell(&[sd_notify::NotifyState::Stopping]);
+        self.journal.leave();
         self.stop.cancel();
         let herd = joined(self.herd.await, "the plugins");
         let ingest = joined(self.ingest.await, "ingest");
         self.stop_rest.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        let health = self.journal.health().borrow().clone();
+        let journal = match health {
+            Health::Broken(error) => Err(error.into()),
+            _ => Ok(()),
+        };
         self.journal.close().await;
-        herd.and(ingest)
+        herd.and(ingest).and(journal)
     }
 }
 
@@ -258,6 +272,17 @@ fn joined(
     what: &str,
 ) -> Result<(), DaemonError> {
     result.unwrap_or_else(|error| Err(DaemonError::Panic(format!("{what} ({error})"))))
+}
+
+fn other_site(error: JournalError, config: &Config) -> DaemonError {
+    match error {
+        JournalError::Refused(Refused::OtherSite { found, asked }) => DaemonError::OtherSite {
+            dir: config.state.dir.clone(),
+            found,
+            asked,
+        },
+        error => error.into(),
+    }
 }
 
 /// Every key that the config names, by the config's key.
@@ -423,7 +448,12 @@ async fn upkeep(
             () = tokio::time::sleep(UPKEEP) => {}
         }
         let present = herd.borrow().plugins.keys().cloned().collect();
-        match retention.look(&journal, clock.now(), present).await {
+        let look = retention.look(&journal, clock.now(), present);
+        // On a full disk a look takes until there is room.
+        let Some(looked) = stop.run_until_cancelled(look).await else {
+            return;
+        };
+        match looked {
             Ok(report) => {
                 for orphan in report.new_orphans {
                     let key = alert::CauseKey::of_plugin(&orphan, "orphan");

@@ -75,9 +75,7 @@ impl Desk {
         let health = self.journal.health().borrow().clone();
         let state = match &health {
             Health::Working => "ok".to_owned(),
-            Health::Stalled { .. } => {
-                "no space left, or the database is held: nothing is written".to_owned()
-            }
+            Health::Stalled(error) => format!("{error}; nothing is written while that lasts"),
             Health::Broken(error) => error.to_string(),
             Health::Closed => "closed".to_owned(),
         };

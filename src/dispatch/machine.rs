@@ -20,6 +20,8 @@ use crate::{
 
 /// The open list is bounded: when it is full, the plugin waits.
 pub const OPEN_MAX: usize = 1000;
+/// Rows of one read: a read for each row that is settled would cost more than the delivery.
+const READ_ROWS: usize = 256;
 /// Settlements that may wait for the disk.
 pub const UNCOMMITTED_MAX: usize = 1000;
 /// Progress without a settlement is written this seldom: repeating it only filters again.
@@ -62,6 +64,9 @@ pub struct Machine {
     policy: Policy,
     filter: Filter,
     position: Seq,
+    /// The highest one that was handed out or settled. What waits above it is found again by reading: the journal
+    /// hears of no row that is read ahead.
+    touched: Seq,
     open: OpenList,
     out: usize,
     /// Out when the process crashed: one at a time until these are settled.
@@ -99,6 +104,7 @@ impl Machine {
             policy,
             filter,
             position,
+            touched: position,
             open: OpenList::default(),
             out: 0,
             suspects: BTreeSet::new(),
@@ -143,7 +149,7 @@ impl Machine {
 
     /// The names of subscriptions.
     #[must_use]
-    pub fn names(&self, matched: &[u16]) -> Vec<String> {
+    pub fn names(&self, matched: &[u16]) -> Vec<Arc<str>> {
         self.filter.names(matched)
     }
 
@@ -174,9 +180,9 @@ impl Machine {
     /// How many rows to read, and after which position; none while there is no room.
     #[must_use]
     pub fn poll_read(&self) -> Option<(Seq, usize)> {
-        let room = OPEN_MAX.saturating_sub(self.open.len());
-        (room > 0 && self.needs_body.is_none() && self.refusal.is_none())
-            .then_some((self.position, room.min(256)))
+        let has_room = self.open.len() + READ_ROWS <= OPEN_MAX;
+        (has_room && self.needs_body.is_none() && self.refusal.is_none())
+            .then_some((self.position, READ_ROWS))
     }
 
     /// The event whose body decides whether it is wanted.
@@ -324,6 +330,7 @@ impl Machine {
         let seq = self.next_fresh(now)?;
         let open = self.open.get_mut(seq)?;
         open.entry.deliveries += 1;
+        self.touched = self.touched.max(seq);
         self.out += 1;
         self.change.counts.delivered += 1;
         Some(Delivery {
@@ -470,16 +477,30 @@ impl Machine {
         Some(self.take_change())
     }
 
-    /// Everything that was not written yet, at a stop.
-    pub fn take_change(&mut self) -> CursorChange {
+    /// Everything that was not written yet, at a stop, with what was read ahead.
+    pub fn take_rest(&mut self) -> CursorChange {
+        self.touched = self.position;
+        self.take_change()
+    }
+
+    /// Everything up to here was looked at and is settled or in the open list of the journal.
+    fn known_to(&self) -> Seq {
+        match self.open.first_above(self.touched) {
+            Some(ahead) => Seq(ahead.0.saturating_sub(1)),
+            None => self.position,
+        }
+    }
+
+    fn take_change(&mut self) -> CursorChange {
         let Pending {
             settled,
             dead,
             counts,
             ..
         } = std::mem::take(&mut self.change);
+        let position = self.known_to();
         let mut put = Vec::new();
-        for (_, open) in self.open.iter_mut() {
+        for open in self.open.up_to_mut(position) {
             if !open.is_kept || open.is_changed {
                 (open.is_kept, open.is_changed) = (true, false);
                 put.push(open.entry.clone());
@@ -487,7 +508,7 @@ impl Machine {
         }
         CursorChange {
             plugin: self.plugin.clone(),
-            position: self.position,
+            position,
             put,
             settled,
             dead,
@@ -534,6 +555,7 @@ impl Machine {
 
     fn settle(&mut self, seq: Seq, count: impl FnOnce(&mut Counts), now: Now) {
         self.suspects.remove(&seq);
+        self.touched = self.touched.max(seq);
         if let Some(open) = self.open.remove(seq) {
             count(&mut self.change.counts);
             if open.is_kept {
@@ -546,6 +568,7 @@ impl Machine {
 
     fn bury(&mut self, seq: Seq, reason: &str, error: &str, now: Now) {
         self.suspects.remove(&seq);
+        self.touched = self.touched.max(seq);
         if let Some(open) = self.open.remove(seq) {
             self.change.unwritten += 1;
             self.change.counts.dead += 1;

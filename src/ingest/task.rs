@@ -68,14 +68,16 @@ pub struct Parts {
     pub orders: mpsc::Receiver<Message>,
 }
 
-type Asking<'a> = BoxFuture<'a, Result<(Answer, Duration), Failure>>;
+/// An answer and how long it took, or why there is none.
+type Asked = Result<(Answer, Duration), Failure>;
+type Asking<'a> = BoxFuture<'a, Asked>;
 type Committing = BoxFuture<'static, Result<Appended, JournalError>>;
 
 /// What happened.
 enum Input {
     Stop,
     Told(Message),
-    Answered(Result<(Answer, Duration), Failure>),
+    Answered(Asked),
     Committed(Result<Appended, JournalError>),
     Time,
 }
@@ -93,11 +95,14 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
     );
     let mut asking: OptionFuture<Asking<'_>> = None.into();
     let mut is_asking = false;
+    // An answer waits here until the one before it is on disk.
+    let mut answered: Option<Asked> = None;
     let mut committing: OptionFuture<Committing> = None.into();
     let mut is_committing = false;
     loop {
         let now = parts.clock.now();
-        if !is_asking && let Some(question) = parts.machine.poll_question(now) {
+        let is_free = !is_asking && answered.is_none();
+        if is_free && let Some(question) = parts.machine.poll_question(now) {
             let timeline = parts.machine.state().timeline;
             let ask: Asking<'_> = Box::pin(ask(&session, question, timeline));
             (asking, is_asking) = (Some(ask).into(), true);
@@ -111,11 +116,11 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
             () = stop.cancelled() => Input::Stop,
             Some(done) = &mut committing, if is_committing => Input::Committed(done),
             Some(order) = parts.orders.recv() => Input::Told(order),
-            // An answer waits until the one before it is on disk.
-            Some(answer) = &mut asking, if is_asking && !is_committing => Input::Answered(answer),
-            () = sleep_until(wake), if !is_asking => Input::Time,
+            // Turned while a commit is under way: the request goes out at once.
+            Some(answer) = &mut asking, if is_asking => Input::Answered(answer),
+            () = sleep_until(wake), if !is_asking && answered.is_none() => Input::Time,
         };
-        let append = match input {
+        let mut append = match input {
             Input::Stop => break,
             Input::Time => None,
             Input::Committed(done) => {
@@ -129,10 +134,17 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
             Input::Told(order) => obey(&mut parts.machine, order, now),
             Input::Answered(answer) => {
                 is_asking = false;
-                let now = parts.clock.now();
-                take(&mut parts, answer, now)
+                answered = Some(answer);
+                None
             }
         };
+        if !is_committing
+            && append.is_none()
+            && let Some(answer) = answered.take()
+        {
+            let now = parts.clock.now();
+            append = take(&mut parts, answer, now);
+        }
         for notice in parts.machine.take_notices() {
             teller.tell(&notice, Clock::unix());
         }
@@ -148,17 +160,16 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
         }
     }
     // What was taken is written, or asked for again after the next start.
-    if is_committing && let Some(done) = committing.await {
-        done?;
+    if !is_committing {
+        return Ok(());
     }
-    Ok(())
+    match committing.await {
+        Some(Err(error)) if !error.can_be_retried() => Err(error),
+        _ => Ok(()),
+    }
 }
 
-fn take(
-    parts: &mut Parts,
-    answer: Result<(Answer, Duration), Failure>,
-    now: Now,
-) -> Option<crate::journal::Append> {
+fn take(parts: &mut Parts, answer: Asked, now: Now) -> Option<crate::journal::Append> {
     match answer {
         Ok((answer, elapsed)) => {
             parts.report.send_modify(|report| {
@@ -263,7 +274,8 @@ async fn count(
 fn failure(error: &SiteError) -> Failure {
     let message = error.to_string();
     match error {
-        SiteError::Auth { .. } => Failure::Refused(message),
+        // Which script it is, everybody says who passes this on.
+        SiteError::Auth { message, .. } => Failure::Refused(message.clone()),
         _ => Failure::Failed {
             message,
             retry_after: error.retry_after(),

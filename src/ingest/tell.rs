@@ -109,7 +109,7 @@ impl Teller {
             "the site refuses the key of script {}: {message}",
             self.script
         );
-        let by_itself = "It is tried once a minute; plugins go on with what is in the journal.";
+        let by_itself = "It is tried once a minute; plugins go on with what is in the journal. A new key is read when the daemon starts.";
         self.begin(
             "site/refused",
             "site_refused",
@@ -139,11 +139,7 @@ impl Teller {
     }
 
     fn rewound(&self, head: EventId, newest: Option<EventId>) {
-        let newest =
-            newest.map_or_else(|| "nothing".to_owned(), |id| format!("nothing above {id}"));
-        let sentence = format!(
-            "the site shows {newest} though event {head} was read: it was restored, or the key sees less"
-        );
+        let sentence = rewound_words(head, newest);
         let by_itself = "No events are fetched until the row is back or the restored site is accepted; plugins go on.";
         self.begin(
             "site/rewound",
@@ -162,6 +158,22 @@ impl Teller {
             ..alert
         });
     }
+}
+
+/// What was seen, and what it may mean: a log that ends below what was read, or another row under its id.
+fn rewound_words(head: EventId, newest: Option<EventId>) -> String {
+    let seen = match newest {
+        None => "the site shows no events".to_owned(),
+        Some(newest) if newest < head => format!("the site shows no event above {newest}"),
+        Some(_) => {
+            return format!(
+                "the site shows another event under id {head} than the one that was read: it was restored from a backup"
+            );
+        }
+    };
+    format!(
+        "{seen} though event {head} was read: it was restored from a backup, or the key sees less"
+    )
 }
 
 /// Brings what `status` shows up to date.

@@ -67,6 +67,8 @@ pub(super) enum Message {
     Work(Job),
     /// To be answered at once: the thread turns.
     Beat(oneshot::Sender<()>),
+    /// From now on who finds no room is told so instead of waiting for it.
+    Leave,
     /// Commit what is here and end.
     Close(oneshot::Sender<()>),
 }
@@ -128,6 +130,8 @@ pub(super) struct Writer {
     /// How long a job waits for company, and how many are company enough.
     pub(super) company: (Duration, usize),
     pub(super) batch: Batch,
+    /// The daemon stops: nobody waits for room any more.
+    pub(super) is_leaving: bool,
 }
 
 /// What goes into the next transaction.
@@ -199,6 +203,10 @@ impl Writer {
                 Ok(Message::Beat(answer)) => {
                     let _ = answer.send(());
                 }
+                Ok(Message::Leave) => {
+                    self.is_leaving = true;
+                    self.batch.due = self.batch.due.map(|_| Instant::now());
+                }
                 Ok(Message::Close(closer)) => return Woken::Close(Some(closer)),
                 Err(RecvTimeoutError::Timeout) if self.batch.due.is_some() => return Woken::Due,
                 Err(RecvTimeoutError::Timeout) => return Woken::Idle,
@@ -213,6 +221,11 @@ impl Writer {
             Ok(answers) => {
                 self.batch.answer(answers);
                 self.say(Health::Working);
+            }
+            Err(error) if error.can_be_retried() && self.is_leaving => {
+                tracing::warn!(%error, "not written while the daemon stops; the next start repeats it");
+                self.batch.give_up(&error);
+                return Ok(());
             }
             Err(error) if error.can_be_retried() => {
                 self.batch.due = Some(Instant::now() + RETRY);
@@ -298,6 +311,13 @@ impl Batch {
             let own = answers.by_ref().take(job.ops).collect();
             drop(job.answer.send(Ok(own)));
         }
+    }
+
+    /// Answers everybody with an error that could have been retried, and is empty then.
+    fn give_up(&mut self, error: &JournalError) {
+        self.ops.clear();
+        (self.due, self.is_stalled) = (None, false);
+        self.fail(error);
     }
 
     fn fail(&mut self, error: &JournalError) {

@@ -82,7 +82,7 @@ pub fn discover(
                 }
             }
             Err(error) => {
-                let reason = error.kind().to_string();
+                let reason = why(&error);
                 found.missing.insert(folder.clone(), reason);
             }
         }
@@ -120,6 +120,16 @@ fn name_them(
     }
 }
 
+/// The system's reason in an operator's words.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it is not there".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        io::ErrorKind::NotADirectory => "it is not a folder".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let all = fs::read_dir(folder)?;
     let mut paths: Vec<PathBuf> = all.flatten().map(|entry| entry.path()).collect();
@@ -128,7 +138,7 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn cached(judged: &mut Judged, path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
-    let unreadable = |error: io::Error| format!("cannot be read: {}", error.kind());
+    let unreadable = |error: io::Error| format!("cannot be read: {}", why(&error));
     let mut now = sample(path).map_err(unreadable)?;
     if let Ok(inner) = sample(&path.join("plugin.toml")) {
         now.1 ^= inner.0 ^ inner.1;
@@ -170,7 +180,7 @@ fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
         base: base.to_owned(),
         language: "",
     };
-    let meta = fs::metadata(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let meta = fs::metadata(path).map_err(|error| format!("cannot be read: {}", why(&error)))?;
     if meta.is_dir() {
         let (command, watch) = folder_manifest(path)?;
         let mut one = found(command, None, watch, path);
@@ -183,7 +193,7 @@ fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
     if !meta.is_file() {
         return Err("neither a file nor a folder".to_owned());
     }
-    let head = head(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let head = head(path).map_err(|error| format!("cannot be read: {}", why(&error)))?;
     let is_program = head.starts_with(b"#!") || head.starts_with(b"\x7fELF");
     let is_executable = meta.mode() & 0o111 != 0;
     match (is_program, is_executable) {

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -61,7 +61,7 @@ impl Looker {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(wanted: Wanted) -> std::io::Result<(Self, mpsc::Receiver<Seen>)> {
+    pub fn start(wanted: Wanted) -> io::Result<(Self, mpsc::Receiver<Seen>)> {
         let (send, seen) = mpsc::channel(1);
         let shared = Arc::new(Mutex::new(wanted));
         let weak = Arc::downgrade(&shared);
@@ -196,7 +196,15 @@ impl Eye {
     fn see(&mut self, wanted: &Wanted) -> Seen {
         let mut found = discover(&wanted.folders, &self.had, &mut self.judged);
         for one in &wanted.commands {
-            found.plugins.insert(one.name.clone(), one.clone());
+            let file = found.plugins.insert(one.name.clone(), one.clone());
+            // The config is nearer to the operator's will than what lies in a folder.
+            if let Some(file) = file.and_then(|file| file.file) {
+                let name = &one.name;
+                let reason = format!(
+                    "the name {name} belongs to the `command` of [plugin.{name}]; rename the file or the section"
+                );
+                found.not_plugins.insert(file, reason);
+            }
         }
         let mut seen = Seen::default();
         for (name, one) in &found.plugins {
@@ -236,7 +244,8 @@ impl Eye {
         }
         let mode = sample.2 & 0o111;
         let mut hash = Sha256::new_with_prefix(mode.to_le_bytes());
-        hash.update(fs::read(file).ok()?);
+        // In pieces: a program can be as big as it likes.
+        io::copy(&mut fs::File::open(file).ok()?, &mut hash).ok()?;
         let hash = hash.finalize().into();
         self.hashes.insert(file.to_owned(), (sample, hash));
         Some(hash)

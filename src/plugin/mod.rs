@@ -1,5 +1,6 @@
 //! What a plugin is: discovery, manifest, life, file watch.
 
+mod alarm;
 mod diagnose;
 pub mod discovery;
 pub mod host;

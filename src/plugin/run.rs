@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 use sgeventd_protocol::{Item, Manifest, pending::Pending, write};
 use tokio::{
@@ -16,6 +17,7 @@ use tokio::{
 use crate::{
     clock::{Clock, Mono},
     dispatch::Disposition,
+    event::Event,
     ident::{EventId, Generation, Seq},
     peer::{Peer, RateLimit, Tap, Turn},
     process::{Child, Exit, Ladder, Line, Lines},
@@ -49,8 +51,7 @@ pub(super) enum Asked {
 /// An event that the plugin works on.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) seq: Seq,
-    pub(super) event: OpenEvent,
+    pub(super) event: Arc<Event>,
     pub(super) since: Mono,
     pub(super) deadline: Mono,
     /// `$/cancel` was sent: the process is ended at the deadline.
@@ -104,7 +105,7 @@ pub(super) struct Run {
     pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) raw_manifest: Option<Arc<RawValue>>,
     pub(super) caller: Option<Arc<Caller>>,
-    pub(super) open: HashMap<u64, Open>,
+    pub(super) open: FxHashMap<u64, Open>,
     pub(super) ladder: Option<Ladder>,
     /// Until when the handshake must be done.
     pub(super) handshake_until: Option<Mono>,
@@ -151,7 +152,7 @@ impl Run {
             manifest: None,
             raw_manifest: None,
             caller: None,
-            open: HashMap::new(),
+            open: FxHashMap::default(),
             ladder: None,
             handshake_until: None,
             calls: HashMap::new(),
@@ -265,7 +266,11 @@ impl Run {
             phase: self.phase,
             open: self
                 .unanswered()
-                .map(|(_, open)| open.event.clone())
+                .map(|(id, open)| OpenEvent {
+                    request_id: *id,
+                    event_id: open.event.facts.event_id,
+                    session_uuid: open.event.facts.session_uuid.clone(),
+                })
                 .collect(),
             last_request_id: self.last_request_id,
         }
@@ -285,7 +290,7 @@ impl Run {
     /// The event of an open request.
     pub(super) fn event_of(&self, request: Option<u64>) -> Option<EventId> {
         let open = self.open.get(&request.or_else(|| self.only_open())?)?;
-        Some(open.event.event_id)
+        Some(open.event.facts.event_id)
     }
 
     /// True once it is being stopped and no longer waited for.

@@ -140,7 +140,9 @@ pub(super) fn select<'a>(
         if is_retired {
             return Ok(Box::new(std::iter::empty()));
         }
-        let rows = view.store.log.range(filter.ids()).map(Row::Event);
+        let spans = filter.ids().into_iter();
+        let rows = spans.flat_map(move |ids| view.store.log.range(ids));
+        let rows = rows.map(Row::Event);
         return Ok(Box::new(rows.filter(move |row| filter.matches(view, *row))));
     }
     let schema = view.store.schema;

@@ -5,8 +5,9 @@ use crate::{
     clock::Unix,
     ident::{PluginName, Seq},
     journal::{
-        Answer, Append, Appended, Counts, CursorChange, Imported, MARK_MS, Op, OpenEntry, Origin,
-        Outcome, Place, Pruned, Refused, Replay, STATE_KEY_MAX, STATE_TOTAL_MAX, STATE_VALUE_MAX,
+        Answer, Append, Appended, Counts, CursorChange, Imported, IngestState, MARK_MS, Op,
+        OpenEntry, Origin, Outcome, Place, Pruned, Refused, Replay, STATE_KEY_MAX, STATE_TOTAL_MAX,
+        STATE_VALUE_MAX,
     },
 };
 
@@ -63,10 +64,13 @@ impl World {
                 Ok(Outcome::Removed(u64::from(removed.is_some())))
             }
             Op::Site { url } => match &self.site {
-                Some(found) if found != url => Err(Refused::OtherSite {
-                    found: found.clone(),
-                    asked: url.clone(),
-                }),
+                // Before the first answer the address may be mended.
+                Some(found) if found != url && self.ingest != IngestState::default() => {
+                    Err(Refused::OtherSite {
+                        found: found.clone(),
+                        asked: url.clone(),
+                    })
+                }
                 _ => self.adopt(url),
             },
             Op::AdoptSite { url } => self.adopt(url),

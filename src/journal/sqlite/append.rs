@@ -76,11 +76,13 @@ fn mark(db: &Connection, memo: &mut Memo, first: Seq, at: Unix) -> rusqlite::Res
     Ok(())
 }
 
-/// The site is set once; another one is refused until somebody adopts it.
+/// The site is set by its first answer; another one is refused until somebody adopts it. Before that an address may be
+/// mended: it was mistyped, and nothing was read from there.
 pub(super) fn site(db: &Connection, url: &str) -> Done {
     match about(db, SITE)? {
         None => adopt_site(db, url),
         Some(found) if *found == *url => Ok(Ok(Outcome::Done)),
+        Some(_) if ingest(db)? == IngestState::default() => adopt_site(db, url),
         Some(found) => Ok(Err(Refused::OtherSite {
             found,
             asked: url.into(),

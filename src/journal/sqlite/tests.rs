@@ -164,7 +164,7 @@ fn damage_is_never_silent() {
         match Sqlite::open(&state.database()) {
             Err(error) => {
                 refused += 1;
-                assert!(error.to_string().contains("state check"), "{error}");
+                assert!(error.to_string().contains("is damaged"), "{error}");
                 assert_eq!(fs::read(copy.path().join(DATABASE)).unwrap(), damaged);
             }
             Ok(engine) => see_all_or_named(&engine, &state),

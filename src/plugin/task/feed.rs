@@ -16,7 +16,6 @@ use crate::{
         life::{Cause, Input, State},
         run::{Asked, Open, Run},
     },
-    services::OpenEvent,
     site::{Health, Session, SiteError},
 };
 
@@ -119,24 +118,16 @@ impl Task {
                 .and_then(|json| serde_json::value::RawValue::from_string(json.into()).ok()),
         };
         run.peer.queue(|out| write::event(out, id, &head, body));
-        let facts = &delivery.event.facts;
-        run.open.insert(
-            id,
-            Open {
-                seq,
-                event: OpenEvent {
-                    request_id: id,
-                    event_id: facts.event_id,
-                    session_uuid: facts.session_uuid.clone(),
-                },
-                since: now.mono,
-                deadline: now.mono + timeout,
-                is_cancelled: false,
-                held: None,
-                calls: 0,
-            },
-        );
-        self.last_event = Some(facts.event_id);
+        self.last_event = Some(delivery.event.facts.event_id);
+        let open = Open {
+            event: delivery.event,
+            since: now.mono,
+            deadline: now.mono + timeout,
+            is_cancelled: false,
+            held: None,
+            calls: 0,
+        };
+        run.open.insert(id, open);
     }
 
     /// An event was answered: it is settled when its calls are over, too.
@@ -166,7 +157,7 @@ impl Task {
         }
         let random = fastrand::f32();
         if let Some(machine) = &mut self.machine {
-            machine.handle_answer(open.seq, ended, is_charged, now, random);
+            machine.handle_answer(open.event.seq, ended, is_charged, now, random);
         }
     }
 
@@ -306,7 +297,7 @@ impl Task {
             let waited = now.mono - open.since;
             let error = format!(
                 "event {}: no answer within {} s",
-                open.event.event_id,
+                open.event.facts.event_id,
                 waited.as_secs()
             );
             let ended = Disposition::Failed {

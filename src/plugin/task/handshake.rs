@@ -165,7 +165,7 @@ impl Task {
             journal.settle(change, When::Now).await?;
         }
         if let Some(machine) = &mut self.machine {
-            let change = machine.take_change();
+            let change = machine.take_rest();
             self.counts.add(&change.counts);
             journal.settle(change, When::Now).await?;
         }

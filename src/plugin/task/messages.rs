@@ -362,7 +362,7 @@ impl Task {
             let asked = now.mono + Duration::from_millis(more);
             open.deadline = open.deadline.max(asked.min(open.since + ceiling));
         }
-        tracing::debug!(plugin = %self.name, event_id = open.event.event_id.0, message = progress.message, percent = progress.percent, "progress");
+        tracing::debug!(plugin = %self.name, event_id = open.event.facts.event_id.0, message = progress.message, percent = progress.percent, "progress");
     }
 
     /// The plugin withdraws a call; it is answered all the same.

@@ -27,9 +27,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    alarm::Alarm,
     life::{Input, Life},
     report::PluginReport,
-    run::{Happened, Run, sleep_until},
+    run::{Happened, Run},
     setup::{Order, Setup, Shared},
     stats::Stats,
 };
@@ -44,9 +45,6 @@ use crate::{
 
 /// The report is made anew this often at most.
 const REPORT: Duration = Duration::from_millis(250);
-
-/// What is left to write at the end is waited for so long.
-const LAST_WRITE: Duration = Duration::from_secs(10);
 
 /// What a plugin's task starts with.
 pub struct Parts {
@@ -215,17 +213,20 @@ impl Task {
     ) -> Result<(), JournalError> {
         let mut health = self.shared.site.health();
         health.mark_changed();
+        let stopped = stop.cancelled();
+        tokio::pin!(stopped);
+        let mut alarm = Alarm::new(self.shared.clock);
         loop {
             self.advance();
             if self.is_stopping && self.is_at_rest() {
                 return self.finish().await;
             }
-            let wake = self.wake.map(|at| self.shared.clock.instant(at));
+            alarm.set(self.wake);
             // A time that had passed when it was set says nothing of how late we are.
             let now = self.shared.clock.now().mono;
             let due = self.wake.filter(|at| *at > now);
             let woken = tokio::select! {
-                () = stop.cancelled(), if !self.is_stopping => Woken::Stop,
+                () = &mut stopped, if !self.is_stopping => Woken::Stop,
                 order = orders.recv(), if !self.is_stopping => Woken::Order(order),
                 happened = next(&mut self.run) => Woken::Main(happened),
                 happened = next(&mut self.candidate) => Woken::Candidate(happened),
@@ -234,8 +235,8 @@ impl Task {
                 Some(done) = poll(&mut self.ticket) => Woken::Committed(done),
                 Ok(()) = self.head.changed() => Woken::Head,
                 Ok(()) = health.changed() => Woken::Health,
-                () = any_changed(&mut self.setup.after) => Woken::After,
-                () = sleep_until(wake) => Woken::Time,
+                () = any_changed(&mut self.setup.after), if !self.setup.after.is_empty() => Woken::After,
+                () = alarm.rings() => Woken::Time,
             };
             match woken {
                 Woken::Stop => {
@@ -254,7 +255,7 @@ impl Task {
                 }
                 Woken::Committed(done) => {
                     self.ticket = None;
-                    self.committed(done?);
+                    self.written(done)?;
                 }
                 Woken::Health => {
                     let is_away = self.is_site_away(&health.borrow_and_update());
@@ -287,14 +288,19 @@ impl Task {
         self.run.is_none() && self.candidate.is_none() && self.spawning.is_empty()
     }
 
-    /// Writes what was not written, at the end; a disk without room is not waited for.
-    async fn finish(&mut self) -> Result<(), JournalError> {
-        match tokio::time::timeout(LAST_WRITE, self.write_rest()).await {
-            Ok(done) => done?,
-            Err(_) => {
-                tracing::error!(plugin = %self.name, "the last settlements cannot be written; these events are handed out again");
-            }
+    /// Takes the end of a write. One that found no room while the daemon stops is given up: it is repeated after the next start.
+    fn written(&mut self, done: Result<Vec<Answer>, JournalError>) -> Result<(), JournalError> {
+        match done {
+            Ok(answers) => self.committed(answers),
+            Err(error) if error.can_be_retried() => {}
+            Err(error) => return Err(error),
         }
+        Ok(())
+    }
+
+    /// Writes what was not written, at the end.
+    async fn finish(&mut self) -> Result<(), JournalError> {
+        self.write_rest().await?;
         let now = self.shared.clock.now();
         self.reported = None;
         self.tell(now);
@@ -303,17 +309,23 @@ impl Task {
 
     async fn write_rest(&mut self) -> Result<(), JournalError> {
         if let Some(ticket) = self.ticket.take() {
-            let done = ticket.await?;
-            self.committed(done);
+            let done = ticket.await;
+            self.written(done)?;
         }
-        let last = self.machine.as_mut().map(Machine::take_change);
+        let last = self.machine.as_mut().map(Machine::take_rest);
         if let Some(last) = &last {
             self.counts.add(&last.counts);
             self.tell_dead(last);
         }
         for change in self.unsent.take().into_iter().chain(last) {
             let when = crate::journal::When::Now;
-            self.shared.journal.settle(change, when).await?;
+            match self.shared.journal.settle(change, when).await {
+                // The daemon stops on a full disk: what was settled since is handed out again.
+                Err(error) if error.can_be_retried() => {
+                    tracing::error!(plugin = %self.name, "the last settlements find no room; these events are handed out again");
+                }
+                done => drop(done?),
+            }
         }
         Ok(())
     }
@@ -388,7 +400,7 @@ async fn poll<F: Future + Unpin>(slot: &mut Option<F>) -> Option<F::Output> {
     Some(slot.as_mut()?.await)
 }
 
-/// Waits until one of them moves; for ever when there is none.
+/// Waits until one of them moves; there must be one.
 async fn any_changed(others: &mut [watch::Receiver<Seq>]) {
     let moved = others.iter_mut().map(|other| {
         Box::pin(async move {
@@ -398,9 +410,5 @@ async fn any_changed(others: &mut [watch::Receiver<Seq>]) {
             }
         })
     });
-    let moved: Vec<_> = moved.collect();
-    if moved.is_empty() {
-        std::future::pending::<()>().await;
-    }
     futures::future::select_all(moved).await;
 }

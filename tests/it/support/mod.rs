@@ -3,6 +3,11 @@
 // Each test uses a part of it.
 #![expect(dead_code, reason = "a toolbox")]
 
+pub(crate) mod disk;
+pub(crate) mod door;
+pub(crate) mod frozen;
+pub(crate) mod secrets;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -79,6 +84,20 @@ impl Site {
         self.order(&json!({"verb": "clear"}));
     }
 
+    /// How many calls came so far.
+    pub(crate) fn calls(&self) -> u64 {
+        self.count("calls")
+    }
+
+    /// How many of them were refused because of their key.
+    pub(crate) fn refused(&self) -> u64 {
+        self.count("refused")
+    }
+
+    fn count(&self, what: &str) -> u64 {
+        self.sandbox.summary()[what].as_u64().expect("a number")
+    }
+
     /// The ids that are readable.
     pub(crate) fn truth(&self) -> Vec<i64> {
         self.sandbox.truth()
@@ -91,6 +110,10 @@ pub(crate) struct Studio {
     url: String,
     first: i64,
     sections: String,
+    /// More lines of `[site]`.
+    site: String,
+    retry: &'static str,
+    state: &'static str,
 }
 
 impl Studio {
@@ -106,9 +129,37 @@ impl Studio {
             url: site.sandbox.url(),
             first: site.truth().into_iter().min().unwrap_or(1),
             sections: String::new(),
+            site: String::new(),
+            retry: "1s",
+            state: "state",
         }
         .file("zoo.py", include_str!("../../zoo/zoo.py"), 0o755)
         .file("witness.py", include_str!("../../zoo/witness.py"), 0o755)
+    }
+
+    /// With another address of the site.
+    pub(crate) fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
+        self
+    }
+
+    /// With another line in `[site]`.
+    pub(crate) fn site(mut self, line: &str) -> Self {
+        self.site.push_str(line);
+        self.site.push('\n');
+        self
+    }
+
+    /// With another place of the state.
+    pub(crate) fn state(mut self, dir: &'static str) -> Self {
+        self.state = dir;
+        self
+    }
+
+    /// Asks a site in trouble ten times a second, so that the end of trouble is soon seen.
+    pub(crate) fn impatient(mut self) -> Self {
+        self.retry = "100ms";
+        self
     }
 
     /// With a healthy plugin that writes down what it was handed.
@@ -199,14 +250,15 @@ impl Studio {
     /// The config's text, for another place of the state.
     pub(crate) fn text(&self, state: &str) -> String {
         let (url, first, sections) = (&self.url, self.first, &self.sections);
+        let (site, retry) = (&self.site, self.retry);
         format!(
             r#"[site]
 url = "{url}"
 script = "sgeventd"
 key = {{ file = "site.key" }}
 timeout = "5s"
-max_retry_wait = "1s"
-
+max_retry_wait = "{retry}"
+{site}
 [poll]
 interval = "100ms"
 max_interval = "200ms"
@@ -237,7 +289,7 @@ socket = "admin.sock"
     /// Writes the config and returns its path.
     pub(crate) fn config(&self) -> PathBuf {
         let path = self.path("sgeventd.toml");
-        fs::write(&path, self.text("state")).expect("a config");
+        fs::write(&path, self.text(self.state)).expect("a config");
         path
     }
 
@@ -304,11 +356,17 @@ socket = "admin.sock"
 
     /// All that the daemon said.
     pub(crate) fn log(&self) -> String {
-        let read = |name: &str| {
-            let bytes = fs::read(self.path(name)).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        read("sgeventd.log") + &read("stderr.txt")
+        self.read("sgeventd.log") + &self.stderr()
+    }
+
+    /// What it said to whom started it.
+    pub(crate) fn stderr(&self) -> String {
+        self.read("stderr.txt")
+    }
+
+    fn read(&self, name: &str) -> String {
+        let bytes = fs::read(self.path(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
@@ -326,6 +384,7 @@ pub(crate) struct Daemon {
     child: Child,
     socket: PathBuf,
     log: PathBuf,
+    folder: PathBuf,
 }
 
 impl Daemon {
@@ -338,12 +397,19 @@ impl Daemon {
 
     /// Starts it.
     pub(crate) fn spawn(studio: &Studio, config: &Path) -> Self {
+        Self::spawn_by(studio, config, &[])
+    }
+
+    /// Starts it by another program, which runs what stands behind its own arguments.
+    pub(crate) fn spawn_by(studio: &Studio, config: &Path, by: &[&str]) -> Self {
         let stderr = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(studio.path("stderr.txt"))
             .expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_sgeventd"))
+        let words = [by, &[env!("CARGO_BIN_EXE_sgeventd")]].concat();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .arg("run")
             .arg("-c")
             .arg(config)
@@ -358,6 +424,7 @@ impl Daemon {
             child,
             socket: studio.path("admin.sock"),
             log: studio.path("sgeventd.log"),
+            folder: studio.dir.path().to_owned(),
         }
     }
 
@@ -424,6 +491,7 @@ impl Daemon {
     /// Ends it at once.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("it runs");
+        secrets::search(&self.folder, KEY);
     }
 
     /// SIGTERM, and the exit code.
@@ -432,13 +500,14 @@ impl Daemon {
         self.exit().await
     }
 
-    /// The exit code, when it ends by itself.
+    /// The exit code, when it ends by itself; the key must stand in nothing that it wrote.
     pub(crate) async fn exit(mut self) -> Option<i32> {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let Ok(ended) = ended else {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             panic!("it does not end\n{log}");
         };
+        secrets::search(&self.folder, KEY);
         ended.expect("our child").code()
     }
 }
