@@ -95,6 +95,9 @@ pub struct ConfigReport {
     pub is_newer: bool,
     /// Why the last reload changed nothing.
     pub error: Option<String>,
+    /// What the last reload read and only a restart of the daemon applies, by key.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
 }
 
 impl Status {

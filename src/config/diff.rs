@@ -78,7 +78,11 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
     vec![
         ("site", old.site != new.site),
         ("scripts", old.scripts != new.scripts),
-        ("poll.nudge", old.poll.nudge != new.poll.nudge),
+        ("poll", old.poll != new.poll),
+        ("gap", old.gap != new.gap),
+        ("retention", old.retention != new.retention),
+        ("log.level", old.log.level != new.log.level),
+        ("alerts.lag", old.alerts.lag != new.alerts.lag),
         ("state", old.state != new.state),
         ("log.format", old.log.format != new.log.format),
         ("log.file", old.log.file != new.log.file),
@@ -97,12 +101,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
 }
 
 fn at_once(old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
-    let mut poll = new.poll.clone();
-    poll.nudge.clone_from(&old.poll.nudge);
     vec![
-        ("poll", old.poll != poll),
-        ("gap", old.gap != new.gap),
-        ("retention", old.retention != new.retention),
         (
             "plugins.paths",
             !old.plugins.paths.iter().map(|p| &p.path).eq(new
@@ -112,7 +111,5 @@ fn at_once(old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
                 .map(|p| &p.path)),
         ),
         ("order", old.order != new.order),
-        ("log.level", old.log.level != new.log.level),
-        ("alerts.lag", old.alerts.lag != new.alerts.lag),
     ]
 }

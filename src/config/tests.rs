@@ -497,8 +497,8 @@ fn a_reload_names_what_changed_and_what_must_wait() {
             "[plugins]",
             "[state]\ndir = \"/s\"\n[log]\nlevel = \"debug\"\n[plugins]",
             vec![],
-            vec!["state"],
-            vec!["log.level"],
+            vec!["log.level", "state"],
+            vec![],
         ),
     ] {
         let new = config(&with(LAYERS).replacen(from, to, 1));

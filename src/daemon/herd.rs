@@ -79,6 +79,8 @@ struct Running {
     herd: Herd,
     looker: Looker,
     kept: BTreeMap<PluginName, Kept>,
+    /// How far each plugin has settled, also of those that only `after` names: they hold nothing back.
+    settled: BTreeMap<PluginName, watch::Sender<Seq>>,
     tasks: JoinSet<(PluginName, Result<(), JournalError>)>,
     stop: CancellationToken,
     last: Seen,
@@ -98,6 +100,7 @@ pub(super) async fn run(herd: Herd, stop: CancellationToken) -> Result<(), Daemo
         herd,
         looker,
         kept: BTreeMap::new(),
+        settled: BTreeMap::new(),
         tasks: JoinSet::new(),
         stop: stop.clone(),
         last: Seen::default(),
@@ -189,6 +192,12 @@ impl Running {
     async fn see(&mut self, seen: Seen) {
         self.last = seen;
         let names: Vec<PluginName> = self.last.found.plugins.keys().cloned().collect();
+        // Before the first of them is set up: it may have to wait for one that is set up later.
+        for name in &names {
+            if !self.kept.contains_key(name) {
+                self.settled_of(name).send_replace(Seq(0));
+            }
+        }
         for name in names {
             let Some(found) = self.last.found.plugins.get(&name).cloned() else {
                 continue;
@@ -286,7 +295,7 @@ impl Running {
         let setup = self.setup(&found);
         let (orders, inbox) = mpsc::channel(ORDERS);
         let (report, reports) = watch::channel(PluginReport::of(&name, &setup.file));
-        let (settled, settleds) = watch::channel(Seq(0));
+        let settled = self.settled_of(&name).clone();
         let (watch, watches) = watch::channel(Vec::new());
         let parts = Parts {
             name: name.clone(),
@@ -305,7 +314,6 @@ impl Running {
             name: name.clone(),
             orders,
             report: reports,
-            settled: settleds,
             watch: watches,
         };
         let kept = Kept {
@@ -321,9 +329,15 @@ impl Running {
     }
 
     /// How a plugin is run, as the config stands.
-    fn setup(&self, found: &Found) -> Setup {
+    fn setup(&mut self, found: &Found) -> Setup {
+        let settings = self.herd.config.plugin(&found.name, found.path_index);
+        let settings = settings.settings;
+        let before = self.before(found);
+        let after = settings.after.iter().chain(&before);
+        let after = after.filter(|other| **other != found.name);
+        let after = after.map(|other| self.settled_of(other).subscribe());
+        let after = after.collect();
         let config = &self.herd.config;
-        let settings = config.plugin(&found.name, found.path_index).settings;
         let root = config.state.dir.join("plugins").join(found.name.as_str());
         let (data, tmp) = (root.join("data"), root.join("tmp"));
         let places = Places {
@@ -342,11 +356,6 @@ impl Running {
         let sessions = scripts
             .iter()
             .filter_map(|script| self.herd.sessions.get(script).cloned());
-        let before = self.before(found);
-        let after = settings.after.iter().chain(&before);
-        let after = after
-            .filter(|other| **other != found.name)
-            .filter_map(|other| Some(self.kept.get(other)?.handle.settled.clone()));
         Setup {
             file: found.file.as_ref().map_or_else(
                 || found.command.join(" "),
@@ -354,13 +363,19 @@ impl Running {
             ),
             language: found.language.to_owned(),
             sessions: sessions.collect(),
-            after: after.collect(),
+            after,
             uses_session_uuid: config.site.session_uuid,
             start: place(settings.start_from),
             paths: (data.clone(), tmp.clone()),
             launch,
             settings,
         }
+    }
+
+    /// How far a plugin has settled; one that is not there holds nothing back.
+    fn settled_of(&mut self, name: &PluginName) -> &watch::Sender<Seq> {
+        let none = || watch::Sender::new(Seq(u64::MAX));
+        self.settled.entry(name.clone()).or_insert_with(none)
     }
 
     /// `[order] upstream`: the file before this one in its folder, by name.
@@ -408,8 +423,10 @@ impl Running {
             };
             let before = old.plugin(&name, found.path_index).settings;
             let setup = self.setup(&found);
+            // One that is gone is set up anew when it is back.
             if before != setup.settings
                 && let Some(kept) = self.kept.get(&name)
+                && !kept.is_told_gone
             {
                 let order = PluginOrder::Configured(Box::new(setup));
                 let _ended = kept.handle.orders.send(order).await;

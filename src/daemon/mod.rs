@@ -91,7 +91,8 @@ impl Daemon {
         let url: Box<str> = config.site.url.as_str().trim_end_matches('/').into();
         let owned = journal.write(Op::Site { url }).await;
         owned.map_err(|error| other_site(error, &config))?;
-        end_children(&journal).await?;
+        let whose = whose(&config.state.dir);
+        end_children(&journal, Arc::clone(&whose)).await?;
 
         let stop = CancellationToken::new();
         let stop_rest = CancellationToken::new();
@@ -134,6 +135,7 @@ impl Daemon {
             traffic: traffic.clone(),
             site: site.clone(),
             starts: Arc::new(Semaphore::new(cores)),
+            whose,
             host: Arc::default(),
             settle: (config.state.settle.wait, config.state.settle.count),
             lag: config.alerts.lag,
@@ -397,7 +399,7 @@ fn spawner() -> Result<Spawner, DaemonError> {
 }
 
 /// Plugins of a daemon that died are ended before new ones start.
-async fn end_children(journal: &Journal) -> Result<(), DaemonError> {
+async fn end_children(journal: &Journal, whose: Arc<str>) -> Result<(), DaemonError> {
     let children = journal.query(|reader| reader.children()).await?;
     let left = process::end_recorded(&children).await;
     for child in &children {
@@ -408,7 +410,21 @@ async fn end_children(journal: &Journal) -> Result<(), DaemonError> {
         let (pid, start_time) = (child.pid, child.start_time);
         journal.write(Op::ChildRemove { pid, start_time }).await?;
     }
+    let left = tokio::task::spawn_blocking(move || process::end_left_behind(&whose)).await;
+    if let Ok(count @ 1..) = left {
+        tracing::warn!(
+            count,
+            "what plugins of the last daemon had started was ended"
+        );
+    }
     Ok(())
+}
+
+/// What the marks of our processes begin with: the same for each daemon on this state.
+fn whose(state: &std::path::Path) -> Arc<str> {
+    let whole = state.canonicalize();
+    let whole = whole.as_deref().unwrap_or(state);
+    whole.to_string_lossy().into()
 }
 
 /// Retention and the lines of the lock file, once a minute.

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -21,6 +21,7 @@ pub(super) struct ConfigState {
     file: PathBuf,
     read_at: Option<SystemTime>,
     error: Option<String>,
+    needs_restart: Vec<String>,
 }
 
 impl ConfigState {
@@ -29,6 +30,7 @@ impl ConfigState {
             read_at: modified(&config.file),
             file: config.file.clone(),
             error: None,
+            needs_restart: Vec::new(),
         }
     }
 
@@ -37,6 +39,7 @@ impl ConfigState {
             file: self.file.display().to_string(),
             is_newer: modified(&self.file) > self.read_at,
             error: self.error.clone(),
+            needs_restart: self.needs_restart.clone(),
         }
     }
 }
@@ -101,8 +104,12 @@ impl Reloader {
         }
     }
 
+    fn state(&self) -> MutexGuard<'_, ConfigState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note(&self, read_at: Option<SystemTime>, error: Option<String>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if read_at.is_some() {
             state.read_at = read_at;
         }
@@ -119,6 +126,7 @@ impl Reloader {
                 "changed in the config, and needs a restart of the daemon to take effect"
             );
         }
+        self.state().needs_restart = diff.restart.into_iter().map(str::to_owned).collect();
         let applied = Config {
             plugins: new.plugins,
             plugin: new.plugin,

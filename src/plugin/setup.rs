@@ -37,6 +37,8 @@ pub struct Shared {
     pub site: Site,
     /// At most so many processes shake hands at once.
     pub starts: Arc<Semaphore>,
+    /// What the marks of all processes begin with: the state directory, which has one daemon at a time.
+    pub whose: Arc<str>,
     /// Failures of all plugins.
     pub host: Arc<Host>,
     /// How long a settlement waits for company, and how many are company enough.
@@ -159,14 +161,12 @@ pub struct Handle {
     pub orders: mpsc::Sender<Order>,
     /// What it tells of itself.
     pub report: watch::Receiver<PluginReport>,
-    /// Every wanted event up to here is settled; for those that come after it.
-    pub settled: watch::Receiver<Seq>,
     /// Files that it wants watched, as its manifest says.
     pub watch: watch::Receiver<Vec<String>>,
 }
 
-/// Names a process for [`crate::process::end_escaped`].
+/// Names a process for [`crate::process::end_escaped`], and for the next daemon, [`crate::process::end_left_behind`].
 #[must_use]
-pub fn run_mark(name: &PluginName, generation: Generation) -> String {
-    format!("{}/{name}/{generation}", std::process::id())
+pub fn run_mark(whose: &str, name: &PluginName, generation: Generation) -> String {
+    format!("{whose}#{}/{name}/{generation}", std::process::id())
 }

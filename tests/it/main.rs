@@ -1,5 +1,7 @@
 //! One module per promise.
 
+mod a_change_is_seen;
+mod a_kill_loses_nothing;
 mod bad_config;
 mod bad_key;
 mod bad_rows;
@@ -7,9 +9,14 @@ mod bad_site;
 mod bad_state;
 mod children_are_started_and_ended;
 mod commands;
+mod demo;
+mod dispatch_rules;
 mod every_event_is_found;
 mod ingest_asks_while_it_commits;
 mod mail;
+mod mail_is_in_nobodys_way;
+mod nothing_secret_is_written;
+mod reload;
 mod support;
 mod the_unit;
 mod tidy;

@@ -188,7 +188,8 @@ impl Task {
         if self.setup.settings.kill != crate::config::KillScope::Group {
             return;
         }
-        let (pid, mark) = (run.child.pid, run_mark(&self.name, run.generation));
+        let whose = &self.shared.whose;
+        let (pid, mark) = (run.child.pid, run_mark(whose, &self.name, run.generation));
         process::kill_group(pid);
         drop(tokio::task::spawn_blocking(move || {
             process::end_escaped(pid, &mark)
@@ -270,8 +271,12 @@ pub(super) fn with_last_words(run: &Run, what: &str) -> String {
     let lines = run.last_lines();
     let last: Vec<_> = lines.iter().rev().take(20).rev().cloned().collect();
     let mut text = what.to_owned();
-    if !last.is_empty() {
-        text = format!("{text}; last words on stderr:\n{}", last.join("\n"));
+    // The first line is all that a table shows: the last words of a traceback say the most.
+    if let Some(word) = last.iter().rfind(|line| !line.trim().is_empty()) {
+        text = format!("{text}; last words on stderr: \"{}\"", word.trim());
+    }
+    if last.len() > 1 {
+        text = format!("{text}\n{}", last.join("\n"));
     }
     if run.phase == Phase::Handshake && !run.stdout.is_empty() {
         text = format!("{text}\non stdout: {}", run.stdout.trim_end());

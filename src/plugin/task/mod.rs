@@ -338,6 +338,8 @@ impl Task {
             }
             Order::Configured(setup) => {
                 let is_enabled = setup.settings.enabled;
+                // Off at once, for `status` and those that wait for it; on with its next process.
+                self.setup.settings.enabled &= is_enabled;
                 self.next_setup = Some(*setup);
                 self.step(if is_enabled {
                     Input::Changed

@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Spawning, Task};
 use crate::{
-    config::TrafficDetail,
+    config::{KillScope, TrafficDetail},
     ident::{Generation, PluginName},
     journal::{ChildRecord, Op},
     plugin::{
@@ -41,8 +41,11 @@ impl Task {
         // What runs goes on working in the folder.
         let tmp = (!is_candidate).then(|| setup.paths.1.clone());
         let (shared, name, stop) = (self.shared.clone(), self.name.clone(), self.stop.clone());
+        // What is not marked is found by nobody: with `kill = "process"` it lives on.
+        let mark = (setup.settings.kill == KillScope::Group)
+            .then(|| run_mark(&shared.whose, &name, generation));
         let done = Box::pin(async move {
-            let started = spawn(&shared, &name, launch, tmp.as_deref(), generation);
+            let started = spawn(&shared, &name, launch, tmp.as_deref(), mark);
             // Dropped, a start ends what it began.
             tokio::select! {
                 () = stop.cancelled() => Err("the daemon stops".to_owned()),
@@ -78,6 +81,9 @@ impl Task {
                 self.note_failure(self.shared.clock.now().mono);
                 let is_leaving =
                     matches!(self.life.state(), State::Draining(_) | State::Stopping(_));
+                if !is_leaving && !self.stop.is_cancelled() {
+                    self.tell_no_start(&error);
+                }
                 self.step(if is_leaving {
                     let counts = false;
                     Input::Exited { error, counts }
@@ -130,7 +136,7 @@ async fn spawn(
     name: &PluginName,
     launch: Launch,
     tmp: Option<&Path>,
-    generation: Generation,
+    mark: Option<String>,
 ) -> Result<(Child, OwnedSemaphorePermit), String> {
     let Launch::Spec(mut spec) = launch else {
         let Launch::Impossible(why) = launch else {
@@ -154,8 +160,8 @@ async fn spawn(
         std::fs::create_dir_all(&cwd)
     });
     drop(made.await);
-    let mark = run_mark(name, generation);
-    spec.env.push((RUN_MARK.into(), mark.into()));
+    spec.env
+        .extend(mark.map(|mark| (RUN_MARK.into(), mark.into())));
     let child = match shared.spawner.spawn(*spec).await {
         Ok(child) => child,
         Err(error) => {

@@ -164,13 +164,22 @@ impl Task {
             }
         };
         let sentence = format!("{} is disabled: {first}", self.name);
+        self.shared.alerts.end(&self.key("start"));
         self.raise("disabled", Grade::Error, sentence, by_itself);
     }
 
     pub(super) fn tell_recovered(&self) {
-        for kind in ["disabled", "invalid", "unkillable"] {
+        for kind in ["start", "disabled", "invalid", "unkillable"] {
             self.shared.alerts.end(&self.key(kind));
         }
+    }
+
+    /// What the kernel refuses to start is not mended by a second try.
+    pub(super) fn tell_no_start(&self, error: &str) {
+        let first = error.lines().next().unwrap_or_default();
+        let sentence = format!("{} cannot be started: {first}", self.name);
+        let by_itself = "It is tried again, and at once when its file changes; no event is lost.";
+        self.raise("start", Grade::Error, sentence, by_itself);
     }
 
     pub(super) fn tell_invalid(&self, error: &str) {

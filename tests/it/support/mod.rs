@@ -181,6 +181,53 @@ impl Studio {
         self.section(&format!("[plugin.{name}]\ncommand = {command}\n{keys}\n"))
     }
 
+    /// With a plugin that writes down all that it is handed, see [`Self::book`], and does what some lines of Python say.
+    pub(crate) fn actor(self, name: &str, body: &str, keys: &str) -> Self {
+        let file = format!("{name}.py");
+        let text = self.actor_text(name, body);
+        self.file(&file, text, 0o755).plugin(name, &[&file], keys)
+    }
+
+    /// The text of such a plugin.
+    pub(crate) fn actor_text(&self, name: &str, body: &str) -> String {
+        let book = self.path(&format!("{name}.book"));
+        include_str!("../../zoo/actor.py")
+            .replace("@BOOK@", &book.display().to_string())
+            .replace("# @BODY@", body)
+    }
+
+    /// The lines that an actor wrote.
+    pub(crate) fn book(&self, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(&format!("{name}.book"))).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let lines = whole.lines().map(serde_json::from_str);
+        lines.map(|line| line.expect("a line of JSON")).collect()
+    }
+
+    /// The events that an actor was handed, in order.
+    pub(crate) fn handed(&self, name: &str) -> Vec<i64> {
+        let book = self.book(name);
+        book.iter()
+            .filter_map(|line| line["event"].as_i64())
+            .collect()
+    }
+
+    /// Changes the config's file.
+    pub(crate) fn edit_config(&self, from: &str, to: &str) {
+        let file = self.path("sgeventd.toml");
+        let text = fs::read_to_string(&file).expect("a config");
+        assert!(text.contains(from), "no {from:?} in {text}");
+        fs::write(&file, text.replace(from, to)).expect("a config");
+    }
+
+    /// Writes a file as editors do: beside it, then over it.
+    pub(crate) fn replace(&self, name: &str, text: impl AsRef<[u8]>, mode: u32) {
+        let (path, beside) = (self.path(name), self.path("replace.tmp"));
+        fs::write(&beside, text).expect("a file");
+        fs::set_permissions(&beside, fs::Permissions::from_mode(mode)).expect("its mode");
+        fs::rename(&beside, &path).expect("the same disk");
+    }
+
     /// With more text in the config.
     pub(crate) fn section(mut self, text: &str) -> Self {
         self.sections.push_str(text);
@@ -262,15 +309,39 @@ socket = "admin.sock"
         self.witnessed().into_iter().collect()
     }
 
+    /// The journal, when no daemon runs.
+    pub(crate) fn journal(&self) -> Journal {
+        let engine = Sqlite::open(&self.path("state/journal.db")).expect("a database");
+        let options = sgeventd::journal::Options::default();
+        Journal::start(Box::new(engine), None, options).expect("a journal")
+    }
+
     /// The ids in the journal in its order, when no daemon runs.
     pub(crate) async fn journaled(&self) -> Vec<i64> {
-        let engine = Sqlite::open(&self.path("state/journal.db")).expect("a database");
-        let journal = Journal::start(
-            Box::new(engine),
-            None,
-            sgeventd::journal::Options::default(),
-        )
-        .expect("a journal");
+        let journal = self.journal();
+        let ids = Self::ids(&journal).await;
+        journal.close().await;
+        ids
+    }
+
+    /// The ids that a plugin has settled on disk, when no daemon runs.
+    pub(crate) async fn settled(&self, plugin: &str) -> BTreeSet<i64> {
+        let journal = self.journal();
+        let plugins = journal.plugins().await.expect("plugins");
+        let record = plugins.iter().find(|one| one.name.as_str() == plugin);
+        let mut settled = BTreeSet::new();
+        if let Some(record) = record {
+            let open: BTreeSet<Seq> = record.cursor.open.iter().map(|one| one.seq).collect();
+            let ids = Self::ids(&journal).await;
+            let ids = (1..).map(Seq).zip(ids);
+            let done = ids.filter(|(seq, _)| *seq <= record.cursor.position && !open.contains(seq));
+            settled.extend(done.map(|(_, id)| id));
+        }
+        journal.close().await;
+        settled
+    }
+
+    async fn ids(journal: &Journal) -> Vec<i64> {
         let mut ids = Vec::new();
         let mut after = Seq(0);
         while let Some(last) = {
@@ -280,7 +351,6 @@ socket = "admin.sock"
         } {
             after = last;
         }
-        journal.close().await;
         ids
     }
 
@@ -440,6 +510,26 @@ impl Daemon {
         secrets::search(&self.folder, KEY);
         ended.expect("our child").code()
     }
+}
+
+/// True while a process lives; a zombie does not.
+pub(crate) fn is_alive(pid: i64) -> bool {
+    // The third field, after the name in parentheses: Z has ended.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+/// The processes with a text in their environment: a folder's name finds all that plugins of it started.
+pub(crate) fn with_in_environment(text: &str) -> Vec<i64> {
+    let all = fs::read_dir("/proc").expect("proc").flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i64>().ok());
+    pids.filter(|pid| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environ).contains(text)
+    })
+    .collect()
 }
 
 /// A plugin's report in a status.
