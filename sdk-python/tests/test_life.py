@@ -139,7 +139,7 @@ class Life(unittest.TestCase):
             for name, text in files.items():
                 with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                     file.write(text)
-            source = "import sys\nsys.path.insert(0, %r)\nimport helper, pack.inner\n" % folder + handler("pass")
+            source = f"import sys\nsys.path.insert(0, {folder!r})\nimport helper, pack.inner\n" + handler("pass")
             with Child(source) as child:
                 watched = child.start()["result"]["manifest"]["watch"]
             mine = [os.path.join(folder, name) for name in sorted(files) if name != "unused.py"]
