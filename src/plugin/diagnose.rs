@@ -15,7 +15,7 @@ const MACHINES: [(u16, &str); 5] = [
 
 /// What people are told about a start that failed.
 #[must_use]
-pub fn explain(error: &SpawnError) -> String {
+pub(super) fn explain(error: &SpawnError) -> String {
     match error {
         SpawnError::Exec { path, source } => exec(path, source),
         SpawnError::Cwd { path, source } => format!(
@@ -62,17 +62,26 @@ fn script(path: &Path, line: &[u8], source: &io::Error) -> String {
     let shown = path.display();
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if line.ends_with(b"\r") {
-        return format!("{shown} has Windows line ends, so its interpreter is not found: sed -i 's/\\r$//' {shown}");
+        return format!(
+            "{shown} has Windows line ends, so its interpreter is not found: sed -i 's/\\r$//' {shown}"
+        );
     }
     let line = String::from_utf8_lossy(line);
     let interpreter = line.split_whitespace().next().unwrap_or_default();
     if interpreter.is_empty() {
-        return format!("the first line of {shown} names no interpreter; such as #!/usr/bin/env python3");
+        return format!(
+            "the first line of {shown} names no interpreter; such as #!/usr/bin/env python3"
+        );
     }
     if !Path::new(interpreter).exists() {
-        return format!("the interpreter {interpreter}, which the first line of {shown} names, is not there");
+        return format!(
+            "the interpreter {interpreter}, which the first line of {shown} names, is not there"
+        );
     }
-    format!("{shown} cannot be executed by {interpreter}: {}", source.kind())
+    format!(
+        "{shown} cannot be executed by {interpreter}: {}",
+        source.kind()
+    )
 }
 
 fn elf(path: &Path, head: &[u8], source: &io::Error) -> String {
@@ -86,7 +95,10 @@ fn elf(path: &Path, head: &[u8], source: &io::Error) -> String {
     };
     let name = |number: u16| {
         let known = MACHINES.iter().find(|(known, _)| *known == number);
-        known.map_or_else(|| format!("machine {number}"), |(_, name)| (*name).to_owned())
+        known.map_or_else(
+            || format!("machine {number}"),
+            |(_, name)| (*name).to_owned(),
+        )
     };
     if name(machine) != std::env::consts::ARCH {
         return format!(
@@ -96,7 +108,9 @@ fn elf(path: &Path, head: &[u8], source: &io::Error) -> String {
         );
     }
     match source.kind() {
-        io::ErrorKind::NotFound => format!("{shown} needs a loader that is not on this machine: see `file {shown}`"),
+        io::ErrorKind::NotFound => {
+            format!("{shown} needs a loader that is not on this machine: see `file {shown}`")
+        }
         kind => format!("{shown} cannot be executed: {kind}"),
     }
 }
@@ -126,11 +140,35 @@ mod tests {
         for (name, bytes, mode, errno, part) in [
             ("gone", None, 0, 2, "is gone"),
             ("mode", Some(b"#!/bin/sh\n".to_vec()), 0o644, 13, "chmod +x"),
-            ("crlf", Some(b"#!/bin/sh\r\n".to_vec()), 0o755, 2, "Windows line ends"),
-            ("lost", Some(b"#!/no/such/python\n".to_vec()), 0o755, 2, "/no/such/python"),
-            ("none", Some(b"#!\n".to_vec()), 0o755, 8, "names no interpreter"),
+            (
+                "crlf",
+                Some(b"#!/bin/sh\r\n".to_vec()),
+                0o755,
+                2,
+                "Windows line ends",
+            ),
+            (
+                "lost",
+                Some(b"#!/no/such/python\n".to_vec()),
+                0o755,
+                2,
+                "/no/such/python",
+            ),
+            (
+                "none",
+                Some(b"#!\n".to_vec()),
+                0o755,
+                8,
+                "names no interpreter",
+            ),
             ("arch", Some(elf), 0o755, 8, "is a program for machine 22"),
-            ("text", Some(b"hello".to_vec()), 0o755, 8, "neither a program nor a script"),
+            (
+                "text",
+                Some(b"hello".to_vec()),
+                0o755,
+                8,
+                "neither a program nor a script",
+            ),
         ] {
             let path = dir.path().join(name);
             if let Some(bytes) = bytes {

@@ -27,8 +27,8 @@ pub enum Cause {
     Itself(String),
     /// It ended again and again.
     CrashLoop(String),
-    /// Event after event used up its attempts.
-    Failing,
+    /// Event after event used up its attempts; the last error.
+    Failing(String),
     /// It stops at an event that failed.
     OnError(String),
     /// An operator said so.
@@ -43,7 +43,7 @@ impl Cause {
             Self::Manifest(_) => "manifest",
             Self::Itself(_) => "self",
             Self::CrashLoop(_) => "crash_loop",
-            Self::Failing => "failing",
+            Self::Failing(_) => "failing",
             Self::OnError(_) => "on_error",
             Self::Operator => "operator",
         }
@@ -58,14 +58,19 @@ impl Cause {
             Self::CrashLoop(what) => {
                 format!("crash loop: {LOOP_FAILURES} failures within 15 minutes, the last: {what}")
             }
-            Self::Failing => "three events in a row used up their attempts".to_owned(),
+            Self::Failing(what) => {
+                format!("three events in a row used up their attempts, the last: {what}")
+            }
             Self::OnError(what) => format!("it stops at an event that failed: {what}"),
             Self::Operator => "disabled by an operator".to_owned(),
         }
     }
 
     fn probe_at(&self, now: Mono) -> Option<Mono> {
-        let is_probed = matches!(self, Self::Itself(_) | Self::CrashLoop(_) | Self::Failing);
+        let is_probed = matches!(
+            self,
+            Self::Itself(_) | Self::CrashLoop(_) | Self::Failing(_)
+        );
         is_probed.then(|| now + PROBE)
     }
 }

@@ -28,6 +28,8 @@ const ANSWERS: usize = 64;
 const TALK_PER_SECOND: u32 = 200;
 /// Last words are read for so long after the end.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+/// A process that closed its output is given so long to end by itself.
+const CLOSED: Duration = Duration::from_secs(1);
 /// The handshake, both steps.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(60);
 /// Of what was printed before the handshake, so much is shown.
@@ -72,6 +74,8 @@ pub(super) enum Happened {
     Call(CallDone),
     /// It printed a line.
     Printed(Line),
+    /// It closed its output some time ago and has not ended.
+    Closed,
     /// It ended; last words follow.
     Exited,
     /// It ended and said all.
@@ -106,6 +110,7 @@ pub(super) struct Run {
     is_eof: bool,
     exit: Option<Exit>,
     words_until: Option<Mono>,
+    closed_until: Option<Mono>,
     clock: Clock,
 }
 
@@ -147,6 +152,7 @@ impl Run {
             is_eof: false,
             exit: None,
             words_until: None,
+            closed_until: None,
             clock,
         })
     }
@@ -174,12 +180,22 @@ impl Run {
                     return Happened::Over(exit);
                 }
             }
-            let words = self.words_until.map(|at| self.clock.instant(at));
+            if self.exit.is_none()
+                && self
+                    .closed_until
+                    .is_some_and(|at| self.clock.now().mono >= at)
+            {
+                self.closed_until = None;
+                return Happened::Closed;
+            }
+            let wake = self.words_until.or(self.closed_until);
+            let wake = wake.map(|at| self.clock.instant(at));
             let (first, second) = two(&mut self.lines);
             tokio::select! {
                 turn = self.peer.turn(&mut self.items), if !self.is_eof || !self.peer.is_flushed() => {
                     if !matches!(turn, Turn::Messages) {
                         self.is_eof = true;
+                        self.closed_until = Some(self.clock.now().mono + CLOSED);
                     }
                     if !self.items.is_empty() {
                         return Happened::Messages;
@@ -193,7 +209,7 @@ impl Run {
                 Some(done) = self.answers.1.recv() => return Happened::Call(done),
                 Some(line) = next_line(first) => return Happened::Printed(line),
                 Some(line) = next_line(second) => return Happened::Printed(line),
-                () = sleep_until(words) => {}
+                () = sleep_until(wake) => {}
             }
         }
     }

@@ -273,10 +273,39 @@ impl Task {
             Happened::Printed(line) => {
                 tracing::info!(plugin = %self.name, "{}", crate::secret::redact(&line.text));
             }
+            Happened::Closed => self.closed(is_candidate),
             Happened::Exited => self.sweep(is_candidate),
             Happened::Over(exit) => self.over(exit, is_candidate),
         }
         self.begin_promoted().await
+    }
+
+    /// It lives on, but can answer nothing any more.
+    fn closed(&mut self, is_candidate: bool) {
+        let error = "it closed its output, and lives on without an answer";
+        let run = if is_candidate {
+            &self.candidate
+        } else {
+            &self.run
+        };
+        match run {
+            Some(run) if run.ladder.is_some() => {}
+            Some(run) if is_candidate => self.invalid(&with_last_words(run, error)),
+            Some(run) => self.hung(with_last_words(run, error)),
+            None => {}
+        }
+    }
+
+    /// It does not do what it must: it is ended, which counts as a failure.
+    pub(super) fn hung(&mut self, error: String) {
+        self.failed(Input::Hung, error);
+    }
+
+    pub(super) fn failed(&mut self, input: fn(String) -> Input, error: String) {
+        tracing::warn!(plugin = %self.name, error, "the plugin is ended");
+        self.last_error = Some(error.clone());
+        self.note_failure(self.shared.clock.now().mono);
+        self.step(input(error));
     }
 
     /// What the process left behind is ended at once, else its pipes would stay open.

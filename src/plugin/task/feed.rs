@@ -40,10 +40,12 @@ impl Task {
         let refusal = self.machine.as_ref().and_then(Machine::refusal).cloned();
         match refusal {
             None => {}
-            Some(Refusal::Failing) => self.refuse(Cause::Failing),
-            Some(Refusal::OnError(_)) => {
+            Some(refusal) => {
                 let error = self.last_error.clone().unwrap_or_default();
-                self.refuse(Cause::OnError(error));
+                self.refuse(match refusal {
+                    Refusal::Failing => Cause::Failing(error),
+                    Refusal::OnError(_) => Cause::OnError(error),
+                });
             }
         }
         self.read();
@@ -283,11 +285,12 @@ impl Task {
                 open.event.event_id,
                 waited.as_secs()
             );
-            let progress = None;
-            let ended = Disposition::Failed { error, progress };
+            let ended = Disposition::Failed {
+                error: error.clone(),
+                progress: None,
+            };
             self.settle(&open, ended, now);
-            let error = self.last_error.clone().unwrap_or_default();
-            self.step(Input::Hung(error));
+            self.hung(error);
         }
     }
 

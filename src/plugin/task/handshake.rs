@@ -225,8 +225,7 @@ impl Task {
             }
             Err(error) => {
                 let text = format!("its answer to `start` is an error: {error}");
-                self.last_error = Some(text.clone());
-                self.step(Input::HandshakeFailed(text));
+                self.failed(Input::HandshakeFailed, text);
             }
         }
     }
@@ -257,8 +256,7 @@ impl Task {
             if is_candidate {
                 self.invalid(&error);
             } else {
-                self.last_error = Some(error.clone());
-                self.step(Input::HandshakeFailed(error));
+                self.failed(Input::HandshakeFailed, error);
             }
         }
     }
@@ -295,7 +293,7 @@ fn read_manifest(
     let version = wire.protocol.unwrap_or_default();
     if version != serde_json::json!(PROTOCOL) {
         return Err(format!(
-            "it speaks protocol {version}; allowed: {PROTOCOL} (`protocol` in its answer to `initialize`)"
+            "it speaks version {version} of the protocol; allowed: {PROTOCOL} (`protocol` in its answer to `initialize`)"
         ));
     }
     let raw = wire.manifest.map_or("{}", RawValue::get);

@@ -158,7 +158,7 @@ impl Task {
         if run.peer.is_clogged() {
             let error = "it goes on calling and does not read the answers".to_owned();
             if !is_candidate {
-                self.step(Input::Hung(error));
+                self.hung(error);
             }
             return;
         }
