@@ -313,11 +313,15 @@ impl Machine {
             }
             Disposition::Skip => self.settle(seq, |counts| counts.skipped += 1, now),
             Disposition::Dead { reason } => self.bury(seq, "dead", &reason, now),
-            Disposition::Retry { after, reason } => {
+            Disposition::Retry {
+                after,
+                reason,
+                progress,
+            } => {
                 self.again(
                     seq,
                     &reason,
-                    None,
+                    progress,
                     after.map(|wait| wait.min(AFTER_MAX)),
                     is_charged,
                     now,

@@ -386,6 +386,7 @@ fn step(world: &mut World, happening: &Happening) {
                 1 => Disposition::Retry {
                     after: None,
                     reason: "later".into(),
+                    progress: None,
                 },
                 2 => Disposition::Dead {
                     reason: "never".into(),

@@ -110,9 +110,14 @@ impl Task {
                 Disposition::Ok
             }
             Answer::Skip { .. } => Disposition::Skip,
-            Answer::Retry { after_ms, reason } => Disposition::Retry {
+            Answer::Retry {
+                after_ms,
+                reason,
+                progress,
+            } => Disposition::Retry {
                 after: after_ms.map(Duration::from_millis),
                 reason: reason.unwrap_or_else(|| "the plugin asked for a retry".to_owned()),
+                progress: progress.map(Into::into),
             },
             Answer::Dead { reason } => Disposition::Dead {
                 reason: reason.unwrap_or_else(|| "the plugin gave it up".to_owned()),
