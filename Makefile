@@ -28,6 +28,7 @@ test-rust:
 
 test-python:
 	cd sdk-python && $(abspath $(PY)) -m pytest -q
+	$(PYTHON) sdk-python/tests/run_all_pythons.py
 	$(PY) -m pytest -q tests/python/sandbox
 
 bench: ## how fast it is, against bare loops; a table, and bench/latest.json in the target folder

@@ -109,7 +109,7 @@ impl Answer {
             Some(r#""retry""#) => Self::Retry {
                 after_ms: wire.after_ms.map(clamp),
                 reason,
-                progress: wire.progress.map(RawValue::get).and_then(kept),
+                progress: wire.progress.and_then(bounded),
             },
             Some(r#""dead""#) => Self::Dead { reason },
             Some(_) => odd(result),
@@ -121,7 +121,7 @@ impl Answer {
     pub fn from_error(error: &RpcError) -> Self {
         let data = error.data.as_ref().map(|raw| raw.get()).unwrap_or_default();
         let data: WireData = serde_json::from_str(data).unwrap_or_default();
-        let progress = data.progress.as_deref().map(RawValue::get).and_then(kept);
+        let progress = data.progress.as_deref().and_then(bounded);
         Self::Failed(Box::new(Failed {
             message: error.message.clone(),
             kind: data.kind,
@@ -133,8 +133,9 @@ impl Answer {
     }
 }
 
-fn kept(progress: &str) -> Option<String> {
-    (progress.len() <= PROGRESS_MAX).then(|| progress.to_owned())
+fn bounded(progress: &RawValue) -> Option<String> {
+    let json = progress.get();
+    (json != "null" && json.len() <= PROGRESS_MAX).then(|| json.to_owned())
 }
 
 fn clamp(ms: f64) -> u64 {
@@ -198,6 +199,14 @@ mod tests {
                 },
             ),
             (
+                r#"{"status":"retry","progress":{"done":["a"]}}"#,
+                Answer::Retry {
+                    after_ms: None,
+                    reason: None,
+                    progress: Some(r#"{"done":["a"]}"#.into()),
+                },
+            ),
+            (
                 r#"{"status":"retry","after_ms":-1}"#,
                 Answer::Retry {
                     after_ms: Some(0),
@@ -206,11 +215,11 @@ mod tests {
                 },
             ),
             (
-                r#"{"status":"retry","progress":{"done":["a"]}}"#,
+                r#"{"status":"retry"}"#,
                 Answer::Retry {
                     after_ms: None,
                     reason: None,
-                    progress: Some(r#"{"done":["a"]}"#.into()),
+                    progress: None,
                 },
             ),
             (r#"{"status":"dead"}"#, Answer::Dead { reason: None }),

@@ -191,7 +191,7 @@ class Plugin:
 
     def run(self) -> None:
         """Joins the daemon and works until it ends the plugin; run by hand, prints help and exits with 64."""
-        if not os.environ.get("SGEVENTD_PLUGIN"):
+        if not os.environ.get("SGEVENTD_PLUGIN") or os.isatty(0):  # at a terminal nobody speaks the protocol
             print(_help.text(self, sys.argv[0] or self.name))
             raise SystemExit(_help.EXIT_USAGE)
         self._session = session = Session(_pipe.claim())

@@ -4,34 +4,22 @@ In: arguments as for `shotgun_api3.Shotgun`. Out: its results, or an `Error`.
 Never: a key, a URL, a connection. The daemon holds them; each call goes through it.
 """
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+import datetime
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from . import _dates
 from ._errors import BadCall
+from ._site import Entity, Site
 
-Caller = Callable[[str, Dict[str, Any]], Any]
-Entity = Dict[str, Any]
 Filters = Union[Sequence[Any], Dict[str, Any]]
 
 _OPERATORS = (None, "all", "any", "and", "or")
 
 
-class Shotgun:
+class Shotgun(Site):
     """The site as a handler sees it. Made by the SDK; safe to use from any thread of the handler."""
 
-    __slots__ = ("_call", "_meta")
-
-    def __init__(self, call: Caller, meta: Dict[str, Any]) -> None:
-        self._call = call
-        self._meta = meta
-
-    def as_script(self, name: str) -> "Shotgun":
-        """Returns the same site, spoken to as another of the plugin's `scripts`."""
-        return Shotgun(self._call, dict(self._meta, script=name))
-
-    def as_user(self, login: str) -> "Shotgun":
-        """Returns the same site, with the rights and the name of a person; needs `sudo` in the config."""
-        return Shotgun(self._call, dict(self._meta, sudo_as_login=login))
+    __slots__ = ()
 
     # Reading.
 
@@ -190,6 +178,7 @@ class Shotgun:
         field_name: Optional[str] = None,
         display_name: Optional[str] = None,
         tag_list: Optional[str] = None,
+        created_at: Optional[datetime.datetime] = None,
     ) -> int:
         """Returns the id of the new Attachment."""
         found: int = self._site(
@@ -198,6 +187,7 @@ class Shotgun:
             field_name=field_name,
             display_name=display_name,
             tag_list=tag_list,
+            created_at=created_at,
         )
         return found
 
@@ -251,22 +241,11 @@ class Shotgun:
             raise BadCall("download_attachment needs an attachment and a file_path beneath a granted root")
         return self.download(wanted, file_path)
 
-    # Everything else.
-
-    def rpc(self, method: str, payload: Any = None) -> Any:
-        """Makes one raw call of the site's own API and returns its result, dates as text."""
-        return self._send("rpc", {"method": method, "payload": payload})
-
     def _site(self, method: str, params: Dict[str, Any], **options: Any) -> Any:
         for name, value in options.items():
             if value is not None:
                 params[name] = value
         return _dates.inbound(self._send(method, params))
-
-    def _send(self, method: str, params: Dict[str, Any]) -> Any:
-        if self._meta:
-            params["_meta"] = dict(self._meta)
-        return self._call("sg." + method, params)
 
 
 def _operator(name: Optional[str]) -> Optional[str]:

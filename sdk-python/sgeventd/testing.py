@@ -81,6 +81,9 @@ class FakeShotgun(Shotgun):
         """Returns what was scripted and not called."""
         return [call for call, _ in self._script]
 
+    def _by_name(self, name: str, rpc: str, payload: Any) -> Any:
+        return _dates.inbound(self._take(name, dict(payload or {})))
+
     def _take(self, method: str, params: Dict[str, Any]) -> Any:
         made = Call(method[3:] if method.startswith("sg.") else method, _through_json(params))
         self.calls.append(made)

@@ -95,6 +95,56 @@ class Life(unittest.TestCase):
         assert "sgeventd dev" in text
         assert "on_event" in text
 
+    def test_at_a_terminal_it_prints_help_whatever_the_environment_says(self):
+        import pty
+        import subprocess
+        import sys
+
+        from child import SDK
+
+        ours, terminal = pty.openpty()
+        environment = dict(os.environ, PYTHONPATH=SDK, SGEVENTD_PLUGIN="tried")
+        command = [sys.executable, "-c", handler("pass")]
+        try:
+            ran = subprocess.run(
+                command, stdin=terminal, stdout=subprocess.PIPE, env=environment, timeout=10, check=False
+            )
+        finally:
+            os.close(ours)
+            os.close(terminal)
+        assert ran.returncode == 64
+        assert b"not started by hand" in ran.stdout
+
+    def test_an_interrupt_ends_it_without_an_answer(self):
+        import signal
+
+        with Child(handler("plugin.log.info('on'); sg.find('Shot', [])")) as child:
+            child.start()
+            child.event()
+            assert child.read()["params"]["message"] == "on"
+            assert child.read()["method"] == "sg.find"
+            child.process.send_signal(signal.SIGINT)
+            assert child.process.stdout.read() == b""
+            code, words = child.end()
+        assert code in (-signal.SIGINT, 1)  # 1 is Python 3.7
+        assert "KeyboardInterrupt" in words
+
+    def test_what_it_imports_is_watched_and_what_is_installed_is_not(self):
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            folder = os.path.realpath(folder)
+            files = {"helper.py": "import json", "pack/__init__.py": "", "pack/inner.py": "", "unused.py": ""}
+            os.mkdir(os.path.join(folder, "pack"))
+            for name, text in files.items():
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                    file.write(text)
+            source = f"import sys\nsys.path.insert(0, {folder!r})\nimport helper, pack.inner\n" + handler("pass")
+            with Child(source) as child:
+                watched = child.start()["result"]["manifest"]["watch"]
+            mine = [os.path.join(folder, name) for name in sorted(files) if name != "unused.py"]
+            assert watched == sorted([*mine, child.path])
+
     def test_unknown_requests_are_refused_and_the_rest_is_ignored(self):
         with Child(handler("pass")) as child:
             child.start()
@@ -107,14 +157,14 @@ class Life(unittest.TestCase):
             assert (answer["id"], answer["error"]["code"]) == (request, -32601)
 
     def test_nothing_that_is_printed_reaches_the_pipe(self):
-        body = "print('py', end='')\nos.write(1, b'raw')\nsubprocess.call(['sh', '-c', 'echo shell; cat; echo end'])"
+        body = "print('py', end='')\nsys.stdout.write('out')\nos.write(1, b'raw')\nsubprocess.call(['sh', '-c', 'echo shell; cat; echo end'])"
         with Child(handler(body)) as child:
             child.start()
             for _ in range(3):
                 request = child.event()
                 assert child.read() == {"jsonrpc": "2.0", "id": request, "result": {"status": "ok"}}
             words = child.end()[1]
-        for word in ("py", "raw", "shell", "end"):
+        for word in ("py", "out", "raw", "shell", "end"):
             assert words.count(word) == 3, word
 
     def test_long_lines_and_odd_separators_pass(self):

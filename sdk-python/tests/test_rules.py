@@ -34,7 +34,7 @@ OFFICIAL = {
     "schema_entity_read": "project_entity",
     "schema_field_read": "entity_type field_name project_entity",
     "text_search": "text entity_types project_ids limit",
-    "upload": "entity_type entity_id path field_name display_name tag_list",
+    "upload": "entity_type entity_id path field_name display_name tag_list created_at",
     "upload_thumbnail": "entity_type entity_id path kwargs",
     "upload_filmstrip_thumbnail": "entity_type entity_id path kwargs",
     "share_thumbnail": "entities thumbnail_path source_entity filmstrip_thumbnail kwargs",

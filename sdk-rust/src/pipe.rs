@@ -1,27 +1,47 @@
 //! The protocol's pipe: our own copies of descriptors 0 and 1, so that nothing else can write into it.
 //!
-//! Answers are gathered and go out when no further input is there: one write for many answers.
+//! In: the daemon's bytes. Out: messages one by one; answers, gathered while further input is there.
+//! Never: descriptor 0, 1 or 2 once it is taken over.
 
 use std::{
     collections::VecDeque,
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 use sgeventd_protocol::{
-    Codec, ErrorCode, Item, RpcError, Side, codec::LINE_MAX, pending::Pending, write,
+    Codec, ErrorCode, Item, RpcError, Side, codec::LINE_MAX, message::Cancel, pending::Pending,
+    write,
 };
 
-/// One read.
+use crate::outlet::Outlet;
+
+/// One read: what a Linux pipe holds.
 const CHUNK: usize = 64 * 1024;
 
+/// Where bytes come from.
+pub(crate) trait Input: Read {
+    /// Whether a read would not wait.
+    fn is_ready(&self) -> bool;
+}
+
+impl Input for File {
+    fn is_ready(&self) -> bool {
+        let mut look = [PollFd::new(self, PollFlags::IN)];
+        poll(&mut look, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+}
+
 pub(crate) struct Pipe {
-    input: Box<dyn Read>,
-    output: Box<dyn Write>,
+    input: Box<dyn Input>,
+    outlet: Outlet,
+    chunk: Box<[u8]>,
     codec: Codec,
     waiting: VecDeque<Item>,
-    out: Vec<u8>,
+    cancelled: Vec<u64>,
     calls: Pending<()>,
     is_ended: bool,
 }
@@ -29,45 +49,24 @@ pub(crate) struct Pipe {
 impl Pipe {
     /// Takes descriptors 0 and 1 away from everybody else: prints go to the log, reads find nothing.
     pub(crate) fn take_over() -> io::Result<Self> {
-        let input = File::from(rustix::io::dup(io::stdin())?);
-        let output = File::from(rustix::io::dup(io::stdout())?);
+        let input = File::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)?);
+        let output = File::from(rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3)?);
         rustix::stdio::dup2_stdout(io::stderr())?;
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
-        Ok(Self::new(Box::new(input), Box::new(output)))
+        Ok(Self::new(Box::new(input), Outlet::new(Box::new(output))))
     }
 
-    fn new(input: Box<dyn Read>, output: Box<dyn Write>) -> Self {
-        let codec = Codec::new(Side::Plugin, LINE_MAX);
-        let (waiting, out, calls) = (VecDeque::new(), Vec::new(), Pending::from(1));
+    pub(crate) fn new(input: Box<dyn Input>, outlet: Outlet) -> Self {
         Self {
             input,
-            output,
-            codec,
-            waiting,
-            out,
-            calls,
+            outlet,
+            chunk: vec![0; CHUNK].into(),
+            codec: Codec::new(Side::Plugin, LINE_MAX),
+            waiting: VecDeque::new(),
+            cancelled: Vec::new(),
+            calls: Pending::from(1),
             is_ended: false,
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn over(input: Vec<u8>) -> (Self, std::sync::Arc<std::sync::Mutex<Vec<u8>>>) {
-        #[derive(Clone, Default)]
-        struct Shared(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
-        impl Write for Shared {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().expect("a lock").extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let output = Shared::default();
-        (
-            Self::new(Box::new(io::Cursor::new(input)), Box::new(output.clone())),
-            output.0,
-        )
     }
 
     /// The next message; none when the daemon has closed our input.
@@ -75,24 +74,35 @@ impl Pipe {
         self.waiting.pop_front().or_else(|| self.read_item())
     }
 
-    pub(crate) fn answer(&mut self, id: &RawValue, result: &Value) {
-        if let Ok(result) = serde_json::value::to_raw_value(result) {
-            write::result(&mut self.out, id, &result);
-        }
+    /// A handler begins: answers that are held back go out while it works.
+    pub(crate) fn begin(&mut self) {
+        self.outlet.linger();
+    }
+
+    pub(crate) fn answer(&mut self, id: &RawValue, result: &RawValue) {
+        self.outlet.hold(|out| write::result(out, id, result));
     }
 
     pub(crate) fn refuse(&mut self, id: &RawValue, error: &RpcError) {
-        write::error(&mut self.out, id, error);
+        self.outlet.hold(|out| write::error(out, id, error));
     }
 
-    pub(crate) fn notify(&mut self, method: &str, params: &Value) {
-        write::notification(&mut self.out, method, params);
+    /// Tells the daemon something now: the handler may go on for minutes.
+    pub(crate) fn tell(&mut self, method: &str, params: &Value) {
+        self.outlet
+            .hold(|out| write::notification(out, method, params));
+        self.flush();
     }
 
     /// Asks, and reads until the answer is there; what comes between is kept for later.
-    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Result<Box<RawValue>, RpcError> {
+    pub(crate) fn call(
+        &mut self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<Box<RawValue>, RpcError> {
         let ours = self.calls.ask(());
-        write::request(&mut self.out, ours, method, params);
+        self.outlet
+            .hold(|out| write::request(out, ours, method, params));
         while let Some(item) = self.read_item() {
             match item {
                 Item::Response { id, outcome } if id == ours => {
@@ -104,43 +114,74 @@ impl Pipe {
         }
         Err(RpcError::new(
             ErrorCode::ShuttingDown,
-            "the daemon closed the pipe",
+            format!("the daemon closed the pipe before it answered {method}"),
         ))
+    }
+
+    /// Whether the daemon has withdrawn a request; looks into the pipe without waiting.
+    pub(crate) fn is_cancelled(&mut self, request: u64) -> bool {
+        // What has been read already comes first: the cancellation may stand there.
+        loop {
+            while let Some(item) = self.parsed() {
+                self.waiting.push_back(item);
+            }
+            if self.is_ended || !self.input.is_ready() {
+                break;
+            }
+            self.read();
+        }
+        self.cancelled.contains(&request)
+    }
+
+    /// A request is answered: whether it was withdrawn is of no interest any more.
+    pub(crate) fn forget(&mut self, request: &RawValue) {
+        if let Ok(request) = request.get().parse::<u64>() {
+            self.cancelled.retain(|id| *id != request);
+        }
+    }
+
+    pub(crate) fn flush(&mut self) {
+        self.is_ended |= !self.outlet.flush();
     }
 
     fn read_item(&mut self) -> Option<Item> {
         loop {
-            if let Some(items) = self.codec.next_item() {
-                let mut items = items;
-                let first = items.next();
-                self.waiting.extend(items);
-                return first;
+            if let Some(item) = self.parsed() {
+                return Some(item);
             }
             // About to wait: what was answered goes out first.
             self.flush();
             if self.is_ended {
                 return None;
             }
-            let mut chunk = vec![0; CHUNK];
-            match self.input.read(&mut chunk) {
-                Ok(0) => self.is_ended = true,
-                Ok(read) => self.codec.push(&chunk[..read]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.is_ended = true,
-            }
+            self.read();
         }
     }
 
-    fn flush(&mut self) {
-        if self
-            .output
-            .write_all(&self.out)
-            .and_then(|()| self.output.flush())
-            .is_err()
-        {
-            // The daemon is gone: there is nobody to answer to.
-            self.is_ended = true;
+    /// What the bytes say that are here; cancellations are noted on the way.
+    fn parsed(&mut self) -> Option<Item> {
+        while let Some(mut items) = self.codec.next_item() {
+            let first = items.next()?;
+            self.waiting.extend(items);
+            match first {
+                Item::Notification { method, params } if method == "$/cancel" => {
+                    let params = params.as_ref().map_or("", |params| params.get());
+                    let named = serde_json::from_str::<Cancel>(params).ok();
+                    self.cancelled
+                        .extend(named.and_then(|named| named.id.get().parse::<u64>().ok()));
+                }
+                item => return Some(item),
+            }
         }
-        self.out.clear();
+        None
+    }
+
+    fn read(&mut self) {
+        match self.input.read(&mut self.chunk) {
+            Ok(0) => self.is_ended = true,
+            Ok(read) => self.codec.push(&self.chunk[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.is_ended = true,
+        }
     }
 }

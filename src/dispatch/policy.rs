@@ -70,7 +70,7 @@ pub enum Disposition {
         after: Option<Duration>,
         /// Why.
         reason: String,
-        /// To be seen again: JSON.
+        /// To be seen again with the next attempt.
         progress: Option<Box<str>>,
     },
     /// Never again.

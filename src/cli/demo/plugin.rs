@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sgeventd_plugin::{Outcome, Plugin};
 
 /// The name it has in the demo.
@@ -15,18 +15,12 @@ pub(crate) fn main() -> ExitCode {
         let Some(version) = version else {
             return Ok(Outcome::Skip("the event names no Version".to_owned()));
         };
-        let project: Value = event.get("project").clone();
-        context.call(
-            "sg.create",
-            json!({
-                "entity_type": "Note",
-                "data": {
-                    "project": project,
-                    "subject": "Please review",
-                    "note_links": [{"type": "Version", "id": version}],
-                },
-            }),
-        )?;
+        let note = json!({
+            "project": event.get("project"),
+            "subject": "Please review",
+            "note_links": [{"type": "Version", "id": version}],
+        });
+        context.sg().create("Note", note)?;
         Ok(Outcome::Ok)
     });
     ExitCode::from(plugin.run())

@@ -1,8 +1,5 @@
 //! The stage of the tests about bad input: a made-up site, a studio's folder, and the real binary as a child.
 
-// Each test uses a part of it.
-#![expect(dead_code, reason = "a toolbox")]
-
 pub(crate) mod disk;
 pub(crate) mod door;
 pub(crate) mod frozen;
@@ -29,7 +26,11 @@ use sgeventd::{
     sandbox::{Options, Sandbox, Scenario},
     secret::Secret,
 };
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    process::{Child, Command},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Long enough for a slow machine, short enough to notice.
@@ -96,6 +97,29 @@ impl Site {
 
     fn count(&self, what: &str) -> u64 {
         self.sandbox.summary()[what].as_u64().expect("a number")
+    }
+
+    /// One call of the site's API by the script; its whole answer.
+    pub(crate) async fn call(&self, method: &str, payload: &Value) -> Value {
+        let auth = json!({"script_name": "sgeventd", "script_key": KEY});
+        let body = json!({"method_name": method, "params": [auth, payload]}).to_string();
+        let host = self.sandbox.url().replace("http://", "");
+        let request = format!(
+            "POST /api3/json HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(&host).await.expect("the site");
+        stream
+            .write_all(request.as_bytes())
+            .await
+            .expect("it listens");
+        let mut answer = String::new();
+        stream
+            .read_to_string(&mut answer)
+            .await
+            .expect("it answers");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        serde_json::from_str(body).expect("JSON")
     }
 
     /// The ids that are readable.
