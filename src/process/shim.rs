@@ -102,8 +102,37 @@ fn prepare(keys: &[OsString]) {
         umask(Mode::from_bits_truncate(mask.unsigned_abs()));
     }
     let _refused = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    if !Uid::effective().is_root() {
+        drop_capabilities();
+    }
     let _refused = prctl::set_pdeathsig(Signal::SIGKILL);
     let _refused = prctl::set_no_new_privs();
+}
+
+/// Takes every capability out of every set: an ambient one would outlive the exec, no_new_privs or not. Root without them
+/// would be no root any more, and who runs plugins as root means it.
+fn drop_capabilities() {
+    use rustix::thread::{
+        CapabilitySet, CapabilitySets, clear_ambient_capability_set,
+        remove_capability_from_bounding_set, set_capabilities,
+    };
+    // The bounding set first: leaving it takes a capability itself, which a usual daemon does not have.
+    for bit in 0..u64::BITS {
+        let one = CapabilitySet::from_bits_retain(1 << bit);
+        if remove_capability_from_bounding_set(one).is_err() {
+            break;
+        }
+    }
+    let _before_linux_4_3 = clear_ambient_capability_set();
+    let none = CapabilitySet::empty();
+    let _refused = set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    );
 }
 
 /// Marks every descriptor from `first` on to be closed by the exec.

@@ -123,6 +123,41 @@ async fn a_child_is_what_a_plugin_should_be() {
     assert_eq!(within(child.wait()).await, Exit::Code(0));
 }
 
+/// The shim as it is started by a daemon that holds capabilities for its plugins' user: as root, `setpriv` makes it one.
+#[test]
+fn a_child_has_no_capability() {
+    let shim = [env!("CARGO_BIN_EXE_sgeventd"), "__shim", "verdict=9"];
+    let program = ["--", "/", "/bin/cat", "/proc/self/status"];
+    // DAC_OVERRIDE finds our binary wherever it was built, SETPCAP lets go of the bounding set.
+    let caps = "+setuid,+setgid,+kill,+dac_override,+setpcap";
+    let as_user = [
+        "setpriv".to_owned(),
+        "--reuid=65534".to_owned(),
+        "--regid=65534".to_owned(),
+        "--clear-groups".to_owned(),
+        format!("--inh-caps={caps}"),
+        format!("--ambient-caps={caps}"),
+    ];
+    let is_root = nix::unistd::Uid::effective().is_root();
+    let words = as_user.iter().map(String::as_str).filter(|_| is_root);
+    let words = words.chain(shim).chain(program);
+    let said = std::process::Command::new("sh")
+        .args(["-c", "exec \"$@\" 9>&2", "sh"])
+        .args(words)
+        .output()
+        .expect("it runs");
+    let status = String::from_utf8_lossy(&said.stdout);
+    let sets: Vec<_> = status
+        .lines()
+        .filter_map(|line| line.strip_prefix("Cap")?.split_once(":\t"))
+        .collect();
+    assert_eq!(sets.len(), 5, "{said:?}");
+    for (set, bits) in sets {
+        let is_kept = set == "Bnd" && !is_root;
+        assert!(is_kept || bits.trim_matches('0').is_empty(), "Cap{set}: {bits}");
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_executed_says_why() {
     let dir = tempfile::tempdir().expect("a folder");
