@@ -31,6 +31,8 @@ pub enum Answer {
         after_ms: Option<u64>,
         /// Why.
         reason: Option<String>,
+        /// To be seen again with the next attempt: JSON up to 4 KiB.
+        progress: Option<String>,
     },
     /// Never again.
     Dead {
@@ -68,6 +70,8 @@ struct Wire<'a> {
     after_ms: Option<f64>,
     #[serde(default)]
     errors: Vec<serde_json::Value>,
+    #[serde(default, borrow)]
+    progress: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize, Default)]
@@ -105,6 +109,7 @@ impl Answer {
             Some(r#""retry""#) => Self::Retry {
                 after_ms: wire.after_ms.map(clamp),
                 reason,
+                progress: wire.progress.map(RawValue::get).and_then(kept),
             },
             Some(r#""dead""#) => Self::Dead { reason },
             Some(_) => odd(result),
@@ -116,10 +121,7 @@ impl Answer {
     pub fn from_error(error: &RpcError) -> Self {
         let data = error.data.as_ref().map(|raw| raw.get()).unwrap_or_default();
         let data: WireData = serde_json::from_str(data).unwrap_or_default();
-        let progress = data
-            .progress
-            .map(|raw| raw.get().to_owned())
-            .filter(|json| json.len() <= PROGRESS_MAX);
+        let progress = data.progress.as_deref().map(RawValue::get).and_then(kept);
         Self::Failed(Box::new(Failed {
             message: error.message.clone(),
             kind: data.kind,
@@ -129,6 +131,10 @@ impl Answer {
             code: error.code,
         }))
     }
+}
+
+fn kept(progress: &str) -> Option<String> {
+    (progress.len() <= PROGRESS_MAX).then(|| progress.to_owned())
 }
 
 fn clamp(ms: f64) -> u64 {
@@ -188,6 +194,7 @@ mod tests {
                 Answer::Retry {
                     after_ms: Some(AFTER_MAX_MS),
                     reason: None,
+                    progress: None,
                 },
             ),
             (
@@ -195,13 +202,15 @@ mod tests {
                 Answer::Retry {
                     after_ms: Some(0),
                     reason: None,
+                    progress: None,
                 },
             ),
             (
-                r#"{"status":"retry"}"#,
+                r#"{"status":"retry","progress":{"done":["a"]}}"#,
                 Answer::Retry {
                     after_ms: None,
                     reason: None,
+                    progress: Some(r#"{"done":["a"]}"#.into()),
                 },
             ),
             (r#"{"status":"dead"}"#, Answer::Dead { reason: None }),

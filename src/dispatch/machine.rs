@@ -26,6 +26,8 @@ pub const UNCOMMITTED_MAX: usize = 1000;
 const LAZY: std::time::Duration = std::time::Duration::from_secs(10);
 /// Events in a row that used up their attempts: the plugin fails, not the event.
 const EXHAUSTED_MAX: u32 = 3;
+/// What is said of an event whose body nobody has.
+const PRUNED: &str = "its body was pruned here, and the site no longer has the row";
 /// Lone crashes after which the event is to blame.
 const CRASHES_MAX: u32 = 2;
 
@@ -69,7 +71,7 @@ pub struct Machine {
     exhausted: u32,
     refusal: Option<Refusal>,
     needs_body: Option<Arc<Event>>,
-    /// Wanted events whose bodies are not read: nothing goes out before they are.
+    /// Wanted events whose bodies are not read: their lanes wait for them.
     unread: Vec<Seq>,
     /// Nothing above it goes out: others must settle it first.
     ceiling: Seq,
@@ -85,7 +87,6 @@ struct Pending {
     counts: Counts,
     unwritten: usize,
     is_urgent: bool,
-    has_moved: bool,
     since: Option<Mono>,
 }
 
@@ -120,7 +121,13 @@ impl Machine {
                 self.open
                     .add(self.policy.order, event, matched, entry, true);
             }
-            _ => {
+            // It matched when it was opened, and nothing says that it does not any more.
+            Verdict::NeedsBody => {
+                self.note_unread(&event);
+                self.open
+                    .add(self.policy.order, event, Vec::new(), entry, true);
+            }
+            Verdict::No => {
                 self.change.counts.skipped += 1;
                 self.change.settled.push(entry.seq);
                 self.note(now, true);
@@ -178,10 +185,32 @@ impl Machine {
         self.needs_body.as_ref()
     }
 
-    /// The body of that event, or that the journal no longer has it.
-    pub fn handle_body(&mut self, event: &Arc<Event>, now: Now) {
-        if self.needs_body.take().is_some() {
-            self.handle_rows(std::slice::from_ref(event), now);
+    /// The body of that event; none: neither the journal nor the site has it any more. Whether it was wanted cannot
+    /// be told then, so it becomes a dead letter instead of being passed over.
+    pub fn handle_body(&mut self, event: &Arc<Event>, body: Option<Bytes>, now: Now) {
+        if self.needs_body.take().is_none() {
+            return;
+        }
+        if let Some(body) = body {
+            let body = Body::Here(body);
+            let event = Event {
+                body,
+                ..Event::clone(event)
+            };
+            return self.handle_rows(&[Arc::new(event)], now);
+        }
+        let seq = event.seq;
+        if seq > self.position {
+            let entry = new_entry(seq);
+            self.open.add(
+                self.policy.order,
+                Arc::clone(event),
+                Vec::new(),
+                entry,
+                false,
+            );
+            self.bury(seq, "pruned", PRUNED, now);
+            self.passed(seq, now);
         }
     }
 
@@ -205,13 +234,16 @@ impl Machine {
                         .add(self.policy.order, Arc::clone(event), matched, entry, false);
                 }
             }
-            self.position = event.seq;
-            self.change.has_moved = true;
-            self.change.since.get_or_insert(now.mono);
+            self.passed(event.seq, now);
         }
     }
 
-    /// Wanted events whose bodies must be read before anything goes out.
+    fn passed(&mut self, seq: Seq, now: Now) {
+        self.position = seq;
+        self.change.since.get_or_insert(now.mono);
+    }
+
+    /// Wanted events whose bodies are not read: their lanes wait for them.
     #[must_use]
     pub fn poll_unread(&self) -> &[Seq] {
         &self.unread
@@ -221,18 +253,28 @@ impl Machine {
     pub fn handle_bodies(&mut self, bodies: Vec<(Seq, Option<Bytes>)>, now: Now) {
         for (seq, body) in bodies {
             self.unread.retain(|unread| *unread != seq);
-            match (self.open.get_mut(seq), body) {
-                (Some(open), Some(body)) => {
-                    open.event = Arc::new(Event {
-                        body: Body::Here(body),
-                        ..Event::clone(&open.event)
-                    });
+            match body {
+                Some(body) => self.fill(seq, body, now),
+                None => self.bury(seq, "pruned", PRUNED, now),
+            }
+        }
+    }
+
+    fn fill(&mut self, seq: Seq, body: Bytes, now: Now) {
+        self.open.fill(seq, body);
+        let Some(open) = self.open.get_mut(seq) else {
+            return;
+        };
+        // One of the journal's open list whose body decided: now it can be said.
+        if open.matched.is_empty() {
+            let event = Arc::clone(&open.event);
+            match self.judge(&event) {
+                Verdict::Match(matched) => {
+                    if let Some(open) = self.open.get_mut(seq) {
+                        open.matched = matched;
+                    }
                 }
-                (Some(_), None) => {
-                    let error = "its body was pruned here, and the site no longer has the row";
-                    self.bury(seq, "pruned", error, now);
-                }
-                (None, _) => {}
+                _ => self.settle(seq, |counts| counts.skipped += 1, now),
             }
         }
     }
@@ -271,7 +313,7 @@ impl Machine {
             1
         };
         let is_full = self.change.unwritten >= UNCOMMITTED_MAX;
-        let is_held = self.holds_for_commit || is_full || !self.unread.is_empty();
+        let is_held = self.holds_for_commit || is_full;
         if self.out >= window || self.refusal.is_some() || is_held {
             return None;
         }
@@ -279,7 +321,7 @@ impl Machine {
             self.refusal = Some(Refusal::Failing);
             return None;
         }
-        let seq = self.open.take_ready(now.unix, self.ceiling)?;
+        let seq = self.next_fresh(now)?;
         let open = self.open.get_mut(seq)?;
         open.entry.deliveries += 1;
         self.out += 1;
@@ -291,6 +333,27 @@ impl Machine {
             is_replay: open.entry.origin != Origin::Event,
             progress: open.entry.progress.clone(),
         })
+    }
+
+    /// The next event that may go out; those that have become too old while they waited are passed over.
+    fn next_fresh(&mut self, now: Now) -> Option<Seq> {
+        loop {
+            let seq = self.open.take_ready(now.unix, self.ceiling)?;
+            let open = self.open.get_mut(seq)?;
+            let is_first = open.entry.deliveries == 0 && open.entry.origin == Origin::Event;
+            let event = Arc::clone(&open.event);
+            if !is_first || !self.is_too_old(&event, now) {
+                return Some(seq);
+            }
+            self.settle(seq, |counts| counts.too_old += 1, now);
+        }
+    }
+
+    /// An event that was about to go out does not fit on a line.
+    pub fn handle_too_large(&mut self, seq: Seq, error: &str, now: Now) {
+        self.out = self.out.saturating_sub(1);
+        self.change.counts.delivered = self.change.counts.delivered.saturating_sub(1);
+        self.bury(seq, "too_large", error, now);
     }
 
     /// How the attempt at an event ended. `is_charged`: false when the site was away meanwhile.
@@ -313,11 +376,15 @@ impl Machine {
             }
             Disposition::Skip => self.settle(seq, |counts| counts.skipped += 1, now),
             Disposition::Dead { reason } => self.bury(seq, "dead", &reason, now),
-            Disposition::Retry { after, reason } => {
+            Disposition::Retry {
+                after,
+                reason,
+                progress,
+            } => {
                 self.again(
                     seq,
                     &reason,
-                    None,
+                    progress,
                     after.map(|wait| wait.min(AFTER_MAX)),
                     is_charged,
                     now,
@@ -379,7 +446,9 @@ impl Machine {
     /// When [`Self::poll_commit`] or [`Self::poll_delivery`] may have something new.
     #[must_use]
     pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
-        let retry = self.open.next_at().map(|at| now.mono + (at - now.unix));
+        // One that is due waits for the process or its turn: no time to wake up for.
+        let retry = self.open.next_at().filter(|at| *at > now.unix);
+        let retry = retry.map(|at| now.mono + (at - now.unix));
         let commit = self
             .change
             .since
@@ -447,9 +516,7 @@ impl Machine {
     fn judge(&self, event: &Event) -> Verdict {
         let body = match &event.body {
             Body::Here(body) => Some(&body[..]),
-            // Without its body nothing is known of its meta.
-            Body::Dropped => Some(&b"{}"[..]),
-            Body::Unread => None,
+            Body::Dropped | Body::Unread => None,
         };
         self.filter.judge(&event.facts, body)
     }
@@ -480,6 +547,7 @@ impl Machine {
     fn bury(&mut self, seq: Seq, reason: &str, error: &str, now: Now) {
         self.suspects.remove(&seq);
         if let Some(open) = self.open.remove(seq) {
+            self.change.unwritten += 1;
             self.change.counts.dead += 1;
             let (attempts, at) = (open.entry.attempts.max(open.entry.crashes).max(1), now.unix);
             self.change.dead.push(NewDead {

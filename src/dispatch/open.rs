@@ -7,10 +7,12 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
+
 use super::policy::Order;
 use crate::{
     clock::Unix,
-    event::{Event, Facts},
+    event::{Body, Event, Facts},
     ident::Seq,
     journal::OpenEntry,
 };
@@ -143,6 +145,18 @@ impl OpenList {
         Some(open)
     }
 
+    /// The body of one that was not read; its lane may go.
+    pub(super) fn fill(&mut self, seq: Seq, body: Bytes) {
+        if let Some(open) = self.all.get_mut(&seq) {
+            open.event = Arc::new(Event {
+                body: Body::Here(body),
+                ..Event::clone(&open.event)
+            });
+            let lane = open.lane.clone();
+            self.line_up(&lane);
+        }
+    }
+
     /// Takes one back that was out.
     pub(super) fn put_back(&mut self, seq: Seq) {
         if let Some(open) = self.all.get_mut(&seq) {
@@ -192,7 +206,11 @@ impl OpenList {
         if is_lane_out {
             return;
         }
-        match self.all.get(seq).and_then(|open| open.entry.next_at) {
+        let Some(open) = self.all.get(seq) else {
+            return;
+        };
+        match open.entry.next_at {
+            _ if !matches!(open.event.body, Body::Here(_)) => {}
             Some(at) => {
                 self.delayed.insert((at, *seq));
             }

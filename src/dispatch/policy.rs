@@ -70,6 +70,8 @@ pub enum Disposition {
         after: Option<Duration>,
         /// Why.
         reason: String,
+        /// To be seen again: JSON.
+        progress: Option<Box<str>>,
     },
     /// Never again.
     Dead {

@@ -30,6 +30,8 @@ const TALK_PER_SECOND: u32 = 200;
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A process that closed its output is given so long to end by itself.
 const CLOSED: Duration = Duration::from_secs(1);
+/// A large answer that is not read on for so long will not be.
+const CLOGGED: Duration = Duration::from_secs(10);
 /// The handshake, both steps.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(60);
 /// Of what was printed before the handshake, so much is shown.
@@ -58,10 +60,19 @@ pub(super) struct Open {
     pub(super) calls: usize,
 }
 
+/// A call that is not answered.
+pub(super) struct Call {
+    /// Tells it from a later one under the same id.
+    pub(super) number: u64,
+    /// The request of the event that it belongs to.
+    pub(super) parent: Option<u64>,
+    pub(super) task: AbortHandle,
+}
+
 /// The answer of a call.
 pub(super) struct CallDone {
     pub(super) id: Box<RawValue>,
-    pub(super) parent: Option<u64>,
+    pub(super) number: u64,
     pub(super) is_write: bool,
     pub(super) answer: Result<Box<RawValue>, RpcError>,
 }
@@ -97,12 +108,13 @@ pub(super) struct Run {
     pub(super) ladder: Option<Ladder>,
     /// Until when the handshake must be done.
     pub(super) handshake_until: Option<Mono>,
-    pub(super) calls: HashMap<Box<str>, AbortHandle>,
+    pub(super) calls: HashMap<Box<str>, Call>,
+    /// Calls that were made so far.
+    pub(super) calls_made: u64,
     pub(super) answers: (mpsc::Sender<CallDone>, mpsc::Receiver<CallDone>),
     pub(super) talk: RateLimit,
     pub(super) has_stray: bool,
     pub(super) stdout: String,
-    pub(super) has_called: bool,
     pub(super) odd_answers: u64,
     pub(super) permit: Option<OwnedSemaphorePermit>,
     pub(super) items: Vec<Item>,
@@ -111,6 +123,8 @@ pub(super) struct Run {
     exit: Option<Exit>,
     words_until: Option<Mono>,
     closed_until: Option<Mono>,
+    /// What it had read when it was first found clogged, and when that was.
+    clogged: Option<(u64, Mono)>,
     clock: Clock,
 }
 
@@ -141,11 +155,11 @@ impl Run {
             ladder: None,
             handshake_until: None,
             calls: HashMap::new(),
+            calls_made: 0,
             answers: mpsc::channel(ANSWERS),
             talk: RateLimit::new(TALK_PER_SECOND),
             has_stray: false,
             stdout: String::new(),
-            has_called: false,
             odd_answers: 0,
             permit: Some(permit),
             items: Vec::new(),
@@ -153,6 +167,7 @@ impl Run {
             exit: None,
             words_until: None,
             closed_until: None,
+            clogged: None,
             clock,
         })
     }
@@ -219,31 +234,71 @@ impl Run {
         self.lines.iter().flat_map(Lines::last).collect()
     }
 
+    /// True when it goes on calling although its answers lie unread: many of them, or much for a while.
+    pub(super) fn does_not_read(&mut self, now: Mono) -> bool {
+        if !self.peer.is_clogged() {
+            self.clogged = None;
+            return false;
+        }
+        let written = self.peer.written();
+        match self.clogged {
+            Some((at, since)) if at == written => now - since >= CLOGGED || self.peer.is_flooded(),
+            _ => {
+                self.clogged = Some((written, now));
+                self.peer.is_flooded()
+            }
+        }
+    }
+
     /// Keeps the beginning of what is printed where the protocol should be.
     pub(super) fn keep_stdout(&mut self, text: &str) {
         let room = STDOUT_KEPT.saturating_sub(self.stdout.len());
-        self.stdout.extend(text.chars().take(room));
-        self.stdout.push('\n');
+        if room > 0 {
+            self.stdout.extend(text.chars().take(room));
+            self.stdout.push('\n');
+        }
     }
 
     /// The moment of a call.
     pub(super) fn context(&self) -> CallContext {
         CallContext {
             phase: self.phase,
-            open: self.open.values().map(|open| open.event.clone()).collect(),
+            open: self
+                .unanswered()
+                .map(|(_, open)| open.event.clone())
+                .collect(),
             last_request_id: self.last_request_id,
         }
     }
 
-    /// The last event that it was given and has not answered.
-    pub(super) fn an_open_event(&self) -> Option<EventId> {
-        self.open.values().next().map(|open| open.event.event_id)
+    fn unanswered(&self) -> impl Iterator<Item = (&u64, &Open)> {
+        self.open.iter().filter(|(_, open)| open.held.is_none())
+    }
+
+    /// The request that a message belongs to which names none: the only one that is not answered.
+    pub(super) fn only_open(&self) -> Option<u64> {
+        let mut open = self.unanswered();
+        let (id, _) = open.next()?;
+        open.next().is_none().then_some(*id)
+    }
+
+    /// The event of an open request.
+    pub(super) fn event_of(&self, request: Option<u64>) -> Option<EventId> {
+        let open = self.open.get(&request.or_else(|| self.only_open())?)?;
+        Some(open.event.event_id)
+    }
+
+    /// True once it is being stopped and no longer waited for.
+    pub(super) fn is_cut(&self) -> bool {
+        self.ladder
+            .as_ref()
+            .is_some_and(|ladder| !ladder.is_draining())
     }
 
     /// Ends its calls: nobody waits for their answers.
     pub(super) fn end_calls(&mut self) {
         for (_, call) in self.calls.drain() {
-            call.abort();
+            call.task.abort();
         }
     }
 }

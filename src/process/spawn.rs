@@ -131,7 +131,7 @@ impl Spawner {
     /// When the shim or the program cannot be executed.
     ///
     /// # Cancel safety
-    /// Dropped, the process sees its pipes closed and dies with the daemon at the latest.
+    /// Dropped, what was started is killed.
     pub async fn spawn(&self, spec: SpawnSpec) -> Result<Child, SpawnError> {
         let (program, cwd) = (spec.program.clone(), spec.cwd.clone());
         let (answer, answered) = oneshot::channel();
@@ -143,6 +143,7 @@ impl Spawner {
             .await
             .map_err(|_| SpawnError::Stopping)?
             .map_err(SpawnError::Shim)?;
+        let mut unborn = Unborn(Some(raw.child));
         let mut verdict = pipe::Receiver::from_owned_fd(raw.verdict).map_err(SpawnError::Shim)?;
         let mut words = Vec::new();
         verdict
@@ -150,24 +151,40 @@ impl Spawner {
             .await
             .map_err(SpawnError::Shim)?;
         if let Some(error) = read_verdict(&words, &program, &cwd) {
-            let mut child = raw.child;
-            tokio::task::spawn_blocking(move || child.wait());
             return Err(error);
         }
-        let pid = i32::try_from(raw.child.id()).unwrap_or(i32::MAX);
+        let child = unborn.0.take().ok_or(SpawnError::Stopping)?;
+        let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
         let log = raw
             .log
             .into_iter()
             .map(pipe::Receiver::from_owned_fd)
             .collect::<io::Result<_>>();
         Child::new(
-            raw.child,
+            child,
             start_time(pid).unwrap_or(0),
             pipe::Sender::from_owned_fd(raw.input).map_err(SpawnError::Shim)?,
             pipe::Receiver::from_owned_fd(raw.output).map_err(SpawnError::Shim)?,
             log.map_err(SpawnError::Shim)?,
         )
         .map_err(SpawnError::Shim)
+    }
+}
+
+/// A process whose program does not run yet, and which nobody waits for unless it does.
+struct Unborn(Option<std::process::Child>);
+
+impl Drop for Unborn {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // A shim that a dead file server holds dies when the server lets go: a thread of its own waits for that.
+            let waiting = thread::Builder::new().name("reap".into()).spawn(move || {
+                let _gone = child.kill();
+                let _status = child.wait();
+            });
+            // Without a thread it is reaped with the orphans.
+            drop(waiting);
+        }
     }
 }
 

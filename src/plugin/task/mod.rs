@@ -9,10 +9,12 @@
 //! In: [`Order`]s, the journal's head, the process. Out: deliveries, cursor changes, a report.
 //! Never: another plugin's state, a wait for a person or for another plugin.
 
+mod candidate;
 mod fate;
 mod feed;
 mod handshake;
 mod messages;
+mod start;
 mod tell;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -43,6 +45,9 @@ use crate::{
 /// The report is made anew this often at most.
 const REPORT: Duration = Duration::from_millis(250);
 
+/// What is left to write at the end is waited for so long.
+const LAST_WRITE: Duration = Duration::from_secs(10);
+
 /// What a plugin's task starts with.
 pub struct Parts {
     /// Its name.
@@ -66,6 +71,8 @@ struct Spawning {
     generation: Generation,
     why: Reason,
     is_candidate: bool,
+    /// A candidate that is not wanted any more: ended as soon as it is there.
+    is_doomed: bool,
     done: BoxFuture<'static, Result<(Child, OwnedSemaphorePermit), String>>,
 }
 
@@ -75,7 +82,8 @@ type Bodies = Result<Vec<(Seq, Option<Bytes>)>, JournalError>;
 /// What is read from the journal, one thing at a time.
 enum Read {
     Rows(Vec<Arc<Event>>),
-    Body(Arc<Event>),
+    /// None: nobody could say; none within: it is gone.
+    Body(Arc<Event>, Option<Option<Bytes>>),
     Bodies(Vec<(Seq, Option<Bytes>)>),
 }
 
@@ -103,6 +111,11 @@ struct Task {
     head: watch::Receiver<Seq>,
     paused_until: Option<Mono>,
     site_down_since: Option<Mono>,
+    /// It has called the site before: without the site it gets no new event.
+    has_called: bool,
+    /// Bodies that nobody could give are asked for again then.
+    ask_bodies_at: Option<Mono>,
+    stop: CancellationToken,
     stats: Stats,
     writes: u64,
     last_event: Option<EventId>,
@@ -171,6 +184,9 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         unsent: None,
         paused_until: None,
         site_down_since: None,
+        has_called: false,
+        ask_bodies_at: None,
+        stop: stop.clone(),
         stats: Stats::default(),
         writes: 0,
         last_event: None,
@@ -198,13 +214,16 @@ impl Task {
         stop: CancellationToken,
     ) -> Result<(), JournalError> {
         let mut health = self.shared.site.health();
+        health.mark_changed();
         loop {
             self.advance();
             if self.is_stopping && self.is_at_rest() {
                 return self.finish().await;
             }
             let wake = self.wake.map(|at| self.shared.clock.instant(at));
-            let late = self.wake;
+            // A time that had passed when it was set says nothing of how late we are.
+            let now = self.shared.clock.now().mono;
+            let due = self.wake.filter(|at| *at > now);
             let woken = tokio::select! {
                 () = stop.cancelled(), if !self.is_stopping => Woken::Stop,
                 order = orders.recv(), if !self.is_stopping => Woken::Order(order),
@@ -237,8 +256,11 @@ impl Task {
                     self.ticket = None;
                     self.committed(done?);
                 }
-                Woken::Health => self.site_changed(health.borrow().is_down()),
-                Woken::Time => self.be_fair(late),
+                Woken::Health => {
+                    let is_away = self.is_site_away(&health.borrow_and_update());
+                    self.site_changed(is_away);
+                }
+                Woken::Time => self.be_fair(due),
                 Woken::Head | Woken::After => {}
             }
         }
@@ -247,7 +269,9 @@ impl Task {
     /// Does everything that can be done without waiting, and sets the next wake-up.
     fn advance(&mut self) {
         let now = self.shared.clock.now();
-        self.step(Input::Tick);
+        if self.life.poll_timeout().is_some_and(|at| now.mono >= at) {
+            self.step(Input::Tick);
+        }
         self.climb(now.mono, false);
         self.climb(now.mono, true);
         self.check_handshakes(now.mono);
@@ -263,23 +287,34 @@ impl Task {
         self.run.is_none() && self.candidate.is_none() && self.spawning.is_empty()
     }
 
-    /// Writes what was not written, at the end.
+    /// Writes what was not written, at the end; a disk without room is not waited for.
     async fn finish(&mut self) -> Result<(), JournalError> {
+        match tokio::time::timeout(LAST_WRITE, self.write_rest()).await {
+            Ok(done) => done?,
+            Err(_) => {
+                tracing::error!(plugin = %self.name, "the last settlements cannot be written; these events are handed out again");
+            }
+        }
+        let now = self.shared.clock.now();
+        self.reported = None;
+        self.tell(now);
+        Ok(())
+    }
+
+    async fn write_rest(&mut self) -> Result<(), JournalError> {
         if let Some(ticket) = self.ticket.take() {
             let done = ticket.await?;
             self.committed(done);
         }
         let last = self.machine.as_mut().map(Machine::take_change);
-        for change in self.unsent.take().into_iter().chain(last) {
-            self.counts.add(&change.counts);
-            self.shared
-                .journal
-                .settle(change, crate::journal::When::Now)
-                .await?;
+        if let Some(last) = &last {
+            self.counts.add(&last.counts);
+            self.tell_dead(last);
         }
-        let now = self.shared.clock.now();
-        self.reported = None;
-        self.tell(now);
+        for change in self.unsent.take().into_iter().chain(last) {
+            let when = crate::journal::When::Now;
+            self.shared.journal.settle(change, when).await?;
+        }
         Ok(())
     }
 
@@ -295,7 +330,7 @@ impl Task {
                 self.step(if is_enabled {
                     Input::Changed
                 } else {
-                    Input::Disable
+                    Input::Off
                 });
                 if is_enabled {
                     self.step(Input::Start);
