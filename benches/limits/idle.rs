@@ -30,7 +30,7 @@ pub(crate) fn idle(bench: &Bench) -> Vec<Row> {
     bench.runtime().block_on(async {
         let folder = bench.folder();
         let site = SiteProcess::start(Duration::ZERO);
-        let mut daemon = start(&folder, &site).await;
+        let daemon = start(&folder, &site).await;
         let memory = daemon.resident();
         let before = daemon.cpu();
         // The measurement itself: a minute in which nothing is asked of the daemon.

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Failure, Fields, Kind, Machine, Question, Row, SiteReport,
+    Answer, Failure, Fields, Kind, Machine, Policy, Question, Row, SiteReport,
     tell::{Teller, fill},
 };
 use crate::{
@@ -39,6 +39,9 @@ const NO_META: [&str; 8] = [
 /// The least that proves a row.
 const LEAST: [&str; 3] = ["id", "event_type", "created_at"];
 
+/// What is left to write at the end is waited for so long.
+const LAST_WRITE: Duration = Duration::from_secs(10);
+
 /// What ingest is told from outside.
 #[derive(Debug)]
 pub enum Message {
@@ -46,6 +49,8 @@ pub enum Message {
     Nudge,
     /// An operator accepts a restored site, from this id on.
     Accept(EventId, oneshot::Sender<()>),
+    /// The config that holds from now on.
+    Policy(Box<Policy>),
     /// Did the loop turn?
     Beat(oneshot::Sender<()>),
 }
@@ -147,9 +152,14 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
             (committing, is_committing) = (Some(commit).into(), true);
         }
     }
-    // What was taken is written, or asked for again after the next start.
-    if is_committing && let Some(done) = committing.await {
-        done?;
+    // What was taken is written, or asked for again after the next start; a disk without room is not waited for.
+    if is_committing {
+        match tokio::time::timeout(LAST_WRITE, committing).await {
+            Ok(done) => done.transpose().map(drop)?,
+            Err(_) => {
+                tracing::error!("the last events cannot be written; they are asked for again");
+            }
+        }
     }
     Ok(())
 }
@@ -177,6 +187,10 @@ fn take(
 fn obey(machine: &mut Machine, order: Message, now: Now) -> Option<crate::journal::Append> {
     match order {
         Message::Nudge => machine.nudge(now),
+        Message::Policy(policy) => {
+            machine.set_policy(*policy);
+            machine.nudge(now);
+        }
         Message::Beat(turned) => {
             // Who asked may have gone.
             let _gone = turned.send(());

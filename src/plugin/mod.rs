@@ -2,9 +2,12 @@
 
 mod diagnose;
 pub mod discovery;
+mod file;
 pub mod host;
 pub mod life;
 pub mod look;
+mod names;
+pub mod order;
 pub mod report;
 mod run;
 pub mod setup;

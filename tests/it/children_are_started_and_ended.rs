@@ -28,6 +28,7 @@ fn mark(program: &str, args: &[&str]) -> String {
 fn spec(program: &str, args: &[&str]) -> SpawnSpec {
     SpawnSpec {
         program: program.into(),
+        base: "/nowhere".into(),
         args: args.iter().map(OsString::from).collect(),
         cwd: std::env::temp_dir(),
         env: vec![
@@ -106,6 +107,27 @@ async fn the_twenty_line_plugin_speaks() {
 }
 
 #[tokio::test]
+async fn a_program_is_found_beside_its_plugin_or_on_the_path() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let own = dir.path().join("true");
+    fs::write(&own, "#!/bin/sh\nexit 7\n").expect("a file");
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("its mode");
+    for (program, base, code) in [
+        ("true", "/nowhere".into(), 0),
+        ("true", dir.path().to_owned(), 7),
+        ("./true", dir.path().to_owned(), 7),
+        ("/bin/true", dir.path().to_owned(), 0),
+    ] {
+        let spec = SpawnSpec {
+            base,
+            ..spec(program, &[])
+        };
+        let mut child = within(spawner().spawn(spec)).await.expect("a process");
+        assert_eq!(within(child.wait()).await, Exit::Code(code), "{program}");
+    }
+}
+
+#[tokio::test]
 async fn a_child_is_what_a_plugin_should_be() {
     let script = "exec 2>&1; umask; nice; ulimit -n; cat /proc/self/stat | cut -d' ' -f6; echo $$; ls /proc/self/fd | wc -l";
     let mut child = within(spawner().spawn(spec("/bin/sh", &["-c", script])))
@@ -127,7 +149,7 @@ async fn a_child_is_what_a_plugin_should_be() {
 #[test]
 fn a_child_has_no_capability() {
     let shim = [env!("CARGO_BIN_EXE_sgeventd"), "__shim", "verdict=9"];
-    let program = ["--", "/", "/bin/cat", "/proc/self/status"];
+    let program = ["--", "/", "/", "bin/cat", "/proc/self/status"];
     // DAC_OVERRIDE finds our binary wherever it was built, SETPCAP lets go of the bounding set.
     let caps = "+setuid,+setgid,+kill,+dac_override,+setpcap";
     let as_user = [
@@ -154,7 +176,10 @@ fn a_child_has_no_capability() {
     assert_eq!(sets.len(), 5, "{said:?}");
     for (set, bits) in sets {
         let is_kept = set == "Bnd" && !is_root;
-        assert!(is_kept || bits.trim_matches('0').is_empty(), "Cap{set}: {bits}");
+        assert!(
+            is_kept || bits.trim_matches('0').is_empty(),
+            "Cap{set}: {bits}"
+        );
     }
 }
 
@@ -196,6 +221,9 @@ async fn what_cannot_be_executed_says_why() {
             "{program}: {source}"
         );
     }
+    let error = within(spawner().spawn(spec("no-such-program", &[]))).await;
+    let said = error.expect_err("it is nowhere").to_string();
+    assert_eq!(said, "no-such-program is neither in /nowhere nor on PATH");
     let mut nowhere = spec("/bin/true", &[]);
     nowhere.cwd = dir.path().join("nowhere");
     assert!(matches!(

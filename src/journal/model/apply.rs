@@ -37,8 +37,8 @@ impl World {
             }
             Op::Rename { from, to } => self.rename(from, to),
             Op::Forget { plugin } => {
-                self.files.remove(plugin);
                 self.plugin(plugin)?;
+                self.files.remove(plugin);
                 self.plugins.remove(plugin);
                 self.dead.retain(|_, letter| letter.plugin != *plugin);
                 Ok(Outcome::Done)

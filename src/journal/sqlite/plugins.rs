@@ -71,7 +71,9 @@ pub(super) fn forget(db: &Connection, plugin: &PluginName) -> Done {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE plugin = ?1"))?
             .execute([plugin.as_str()])?;
     }
-    forget_file(db, plugin)?;
+    if found > 0 {
+        forget_file(db, plugin)?;
+    }
     Ok(known_or(found, plugin))
 }
 

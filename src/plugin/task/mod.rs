@@ -122,6 +122,8 @@ struct Task {
     last_error: Option<String>,
     subscriptions: Vec<String>,
     version: Option<String>,
+    /// `alerts.emails` of its manifest.
+    emails: Option<serde_json::Value>,
     report: watch::Sender<PluginReport>,
     reported: Option<Mono>,
     settled: watch::Sender<Seq>,
@@ -193,6 +195,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         last_error: None,
         subscriptions: Vec::new(),
         version: None,
+        emails: None,
         report,
         reported: None,
         settled,
@@ -326,6 +329,8 @@ impl Task {
             }
             Order::Configured(setup) => {
                 let is_enabled = setup.settings.enabled;
+                // That it is off holds at once, the rest with the next process.
+                self.setup.settings.enabled &= is_enabled;
                 self.next_setup = Some(*setup);
                 self.step(if is_enabled {
                     Input::Changed
@@ -343,9 +348,11 @@ impl Task {
                 self.next_setup = Some(*setup);
                 self.step(Input::Start);
             }
-            Order::Beat(turned) => {
-                // Who asked may have gone.
-                let _gone = turned.send(());
+            Order::After(after) => {
+                if let Some(next) = &mut self.next_setup {
+                    next.after.clone_from(&after);
+                }
+                self.setup.after = after;
             }
         }
     }

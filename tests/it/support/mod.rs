@@ -51,7 +51,9 @@ impl Site {
         let stop = CancellationToken::new();
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
-            scripts: vec![("sgeventd".to_owned(), Secret::new(KEY.to_owned()))],
+            scripts: ["sgeventd", "other"]
+                .map(|name| (name.to_owned(), Secret::new(KEY.to_owned())))
+                .into(),
             seed,
             scenario: Scenario::Demo,
             rate,
@@ -268,6 +270,15 @@ impl Daemon {
 
     /// Starts it.
     pub(crate) fn spawn(studio: &Studio, config: &Path) -> Self {
+        Self::spawn_with(studio, config, &[])
+    }
+
+    /// Starts it with more in its environment.
+    pub(crate) fn spawn_with(
+        studio: &Studio,
+        config: &Path,
+        environment: &[(&str, String)],
+    ) -> Self {
         let stderr = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -278,6 +289,7 @@ impl Daemon {
             .arg("-c")
             .arg(config)
             .env_remove("SGEVENTD_SOCKET")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
