@@ -64,7 +64,7 @@ async fn serve(config: Config, guard: &telemetry::Guard) -> Result<(), DaemonErr
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 guard.reopen();
-                daemon.reload().await;
+                daemon.reload(guard).await;
             }
             () = daemon.failed() => break,
         }
@@ -79,7 +79,7 @@ async fn serve(config: Config, guard: &telemetry::Guard) -> Result<(), DaemonErr
 pub(super) fn failure(error: &DaemonError) -> Failure {
     let exit = match error {
         DaemonError::Config(_) | DaemonError::Alerts(_) | DaemonError::Site(_) => Exit::Config,
-        DaemonError::Key { .. } => Exit::Config,
+        DaemonError::Key { .. } | DaemonError::Level(_) => Exit::Config,
         DaemonError::State(error) => match error {
             StateError::InUse { .. } => Exit::Locked,
             StateError::NotWritable { .. } | StateError::NoParent { .. } => Exit::CannotCreate,

@@ -7,6 +7,7 @@ use crate::{
     alert, config,
     journal::{JournalError, OpenError, StateError},
     site,
+    telemetry::LogError,
 };
 
 /// Why the daemon does not run.
@@ -51,6 +52,9 @@ pub enum DaemonError {
     /// The admin socket cannot be served.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// `log.level` cannot be set.
+    #[error(transparent)]
+    Level(#[from] LogError),
     /// A folder or file of ours cannot be made.
     #[error("cannot make {}", path.display())]
     Make {

@@ -1,7 +1,7 @@
 //! The daemon: every task is built here from the config, started in order, stopped in reverse.
 //!
 //! ```text
-//!   state locked ─► journal ─► alerts ─► site ─► ingest ─► plugins ─► admin socket ─► ready
+//!   state locked ─► admin socket bound ─► journal ─► alerts ─► site ─► ingest ─► plugins ─► socket served ─► ready
 //! ```
 //! Whoever asks "what runs here?" reads [`Daemon::start`].
 
@@ -11,8 +11,12 @@ mod herd;
 mod notify;
 mod reload;
 mod room;
+mod schema;
 mod sdk;
+mod setup;
 mod status;
+mod tell;
+mod upkeep;
 
 use std::{
     collections::BTreeMap,
@@ -31,24 +35,16 @@ pub use error::DaemonError;
 use crate::{
     admin::{AdminServer as _, Status, server::AdminSocket},
     alert::{self, Alerts},
-    clock::{Clock, Unix},
+    clock::Clock,
     config::{Config, StartFrom},
     ingest::{self, SiteReport},
-    journal::{
-        self, Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir,
-        retention::{Policy, Retention},
-    },
+    journal::{self, Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir},
     plugin::setup::Shared,
     process::{self, Spawner},
     services::Services,
     site::{Session, Site, SiteOptions},
-    telemetry::{Guard, Traffic},
+    telemetry::Guard,
 };
-
-/// Retention looks this often.
-const UPKEEP: Duration = Duration::from_secs(60);
-/// Rows stay longer than ingest may ask for a gap.
-const ROWS_AGE: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// A daemon that runs.
 pub struct Daemon {
@@ -73,6 +69,8 @@ impl Daemon {
         let traffic = guard.traffic();
         let keys = load_keys(&config)?;
         let state = StateDir::open(&config.state.dir)?;
+        // Before anything is handed out: a socket that cannot be had ends the daemon.
+        let socket = AdminSocket::bind(&config.admin.socket, &config.admin.group)?;
         let engine = Sqlite::open(&state.database())?;
         let missing = state.missing(engine.last());
         let options = Options {
@@ -101,8 +99,12 @@ impl Daemon {
         let options = alert::Options::new(&config, &host)?;
         let alerts = alert::start(options, clock, &tasks, &stop_rest);
 
-        let site = Site::new(&site_options(&config, &keys, &traffic))?;
+        let calls = bridge::TrafficOfCalls::new(traffic.clone());
+        let site = Site::new(&site_options(&config, &keys, calls.clone()))?;
         let sessions = sessions(&config, &keys, &site);
+        let files = journal.query(|reader| reader.files()).await?;
+        let files = files.into_iter();
+        let files = files.map(|(name, file)| (name, String::from(file).into()));
         let (site_report, site_reports) = watch::channel(SiteReport {
             url: site.origin(),
             state: "starting".to_owned(),
@@ -125,6 +127,12 @@ impl Daemon {
         let spawner = spawner()?;
         let store = Arc::new(bridge::Store(journal.clone()));
         let services = Services::new(store, bridge::observer());
+        tasks.spawn(schema::watch(
+            journal.clone(),
+            services.clone(),
+            stop_rest.clone(),
+        ));
+        let (lag, lags) = watch::channel(config.alerts.lag);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let shared = Shared {
             journal: journal.clone(),
@@ -138,13 +146,15 @@ impl Daemon {
             whose,
             host: Arc::default(),
             settle: (config.state.settle.wait, config.state.settle.count),
-            lag: config.alerts.lag,
+            lag: lags,
         };
         let (reports, all_reports) = watch::channel(herd::Reports::default());
         let (herd_orders, inbox) = mpsc::channel(16);
         let herd = herd::Herd {
             shared,
-            sessions,
+            sessions: sessions.clone(),
+            files: files.collect(),
+            calls,
             sdk: sdk::unpack(&config.state.dir)?,
             environment: std::env::vars_os().collect(),
             orders: inbox,
@@ -164,19 +174,19 @@ impl Daemon {
             state_dir: config.state.dir.clone(),
             traffic_log: config.log.traffic.file.clone(),
         });
-        let socket = AdminSocket::bind(&config.admin.socket, &config.admin.group)?;
         let methods = status::Answering(Arc::clone(&desk)).into_rpc();
         tasks.spawn(socket.serve(methods.into(), stop_rest.clone()));
-        tasks.spawn(upkeep(
+        let (retention, policies) = watch::channel(upkeep::policy(&config));
+        tasks.spawn(upkeep::run(
             journal.clone(),
             alerts.clone(),
-            config.clone(),
+            policies,
             all_reports,
             stop_rest.clone(),
         ));
         let loops = notify::Loops {
             journal: journal.clone(),
-            ingest: ingest_orders,
+            ingest: ingest_orders.clone(),
             herd: herd_orders.clone(),
         };
         tasks.spawn(room::watch(
@@ -187,7 +197,16 @@ impl Daemon {
         ));
         tasks.spawn(process::reap_orphans(stop_rest.clone()));
         let lines = desk.lines(&tasks, stop_rest.clone());
-        tasks.spawn(notify::watch(loops, lines, stop_rest.clone()));
+        let stops = (stop.clone(), stop_rest.clone());
+        tasks.spawn(notify::watch(loops, lines, stops));
+        let targets = reload::Targets {
+            ingest: ingest_orders,
+            herd: herd_orders,
+            retention,
+            lag,
+            site,
+            sessions,
+        };
         Ok(Self {
             journal,
             ingest,
@@ -196,7 +215,7 @@ impl Daemon {
             stop_rest,
             tasks,
             desk,
-            reloader: reload::Reloader::new(config, config_state, herd_orders, alerts),
+            reloader: reload::Reloader::new(config, config_state, targets, alerts),
         })
     }
 
@@ -219,8 +238,10 @@ impl Daemon {
     }
 
     /// Reads the config again and applies what can be applied.
-    pub async fn reload(&mut self) {
-        self.reloader.reload().await;
+    pub async fn reload(&mut self, guard: &Guard) {
+        notify::reloading();
+        self.reloader.reload(guard).await;
+        notify::tell(&[sd_notify::NotifyState::Ready]);
     }
 
     /// Waits until something of it has ended by itself: then it must be stopped.
@@ -314,7 +335,7 @@ fn sessions(
 fn site_options(
     config: &Config,
     keys: &BTreeMap<String, crate::secret::Secret>,
-    traffic: &Traffic,
+    calls: bridge::TrafficOfCalls,
 ) -> SiteOptions {
     let site = &config.site;
     SiteOptions {
@@ -324,7 +345,7 @@ fn site_options(
         timeout: site.timeout,
         max_calls: site.max_calls,
         max_retry_wait: site.max_retry_wait,
-        tap: Some(Arc::new(bridge::TrafficOfCalls(traffic.clone()))),
+        tap: Some(Arc::new(calls)),
         ..SiteOptions::new(site.url.as_str().trim_end_matches('/'))
     }
 }
@@ -355,7 +376,20 @@ async fn ingest_parts(
         event_type: event.facts.event_type.clone(),
         created_at: event.facts.created_at,
     });
-    let policy = ingest::Policy {
+    Ok(ingest::Parts {
+        machine: ingest::Machine::new(ingest_policy(config), kept, anchors.collect()),
+        session,
+        journal: journal.clone(),
+        alerts: alerts.clone(),
+        clock,
+        report,
+        orders,
+    })
+}
+
+/// How ingest follows the event log.
+fn ingest_policy(config: &Config) -> ingest::Policy {
+    ingest::Policy {
         interval: config.poll.interval,
         max_interval: config.poll.max_interval,
         page: config.poll.page as usize,
@@ -369,16 +403,7 @@ async fn ingest_parts(
         gap_give_up: config.gap.give_up,
         gap_hold: config.gap.hold,
         max_retry_wait: config.site.max_retry_wait,
-    };
-    Ok(ingest::Parts {
-        machine: ingest::Machine::new(policy, kept, anchors.collect()),
-        session,
-        journal: journal.clone(),
-        alerts: alerts.clone(),
-        clock,
-        report,
-        orders,
-    })
+    }
 }
 
 /// Rows that may serve as an anchor when the head is gone from sight.
@@ -427,51 +452,6 @@ fn whose(state: &std::path::Path) -> Arc<str> {
     whole.to_string_lossy().into()
 }
 
-/// Retention and the lines of the lock file, once a minute.
-async fn upkeep(
-    journal: Journal,
-    alerts: Alerts,
-    config: Config,
-    herd: watch::Receiver<herd::Reports>,
-    stop: CancellationToken,
-) {
-    let clock = Clock::start();
-    let mut retention = Retention::new(Policy {
-        age: config.retention.age,
-        size: config.retention.size,
-        orphan: config.retention.orphan,
-        rows_age: ROWS_AGE.max(2 * config.gap.give_up),
-    });
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(UPKEEP) => {}
-        }
-        let present = herd.borrow().plugins.keys().cloned().collect();
-        let look = retention.look(&journal, clock.now(), present);
-        // On a full disk a look takes until there is room.
-        let Some(looked) = stop.run_until_cancelled(look).await else {
-            return;
-        };
-        match looked {
-            Ok(report) => {
-                for orphan in report.new_orphans {
-                    let key = alert::CauseKey::of_plugin(&orphan, "orphan");
-                    let sentence =
-                        format!("{orphan} is gone for so long that it holds nothing back any more");
-                    alerts.once(alert::Alert::new(
-                        key,
-                        "orphan",
-                        alert::Grade::Warning,
-                        sentence,
-                    ));
-                }
-            }
-            Err(error) => tracing::warn!(%error, "retention took no step"),
-        }
-    }
-}
-
 fn hostname() -> String {
     let name = nix::unistd::gethostname().ok();
     name.map_or_else(
@@ -479,6 +459,3 @@ fn hostname() -> String {
         |name| name.to_string_lossy().into_owned(),
     )
 }
-
-/// When the daemon started, for `status`.
-type Started = Unix;

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Failure, Machine, SiteReport,
+    Answer, Failure, Machine, Policy, SiteReport,
     ask::ask,
     tell::{Teller, fill},
 };
@@ -32,6 +32,8 @@ pub enum Message {
     Nudge,
     /// An operator accepts a restored site, from this id on. Answered when it is on disk.
     Accept(EventId, oneshot::Sender<Result<Accepted, AcceptError>>),
+    /// The config that holds from now on.
+    Policy(Box<Policy>),
     /// Did the loop turn?
     Beat(oneshot::Sender<()>),
 }
@@ -181,6 +183,11 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
                 None
             }
             Input::Told(Message::Nudge) => {
+                parts.machine.nudge(now);
+                None
+            }
+            Input::Told(Message::Policy(policy)) => {
+                parts.machine.set_policy(*policy);
                 parts.machine.nudge(now);
                 None
             }

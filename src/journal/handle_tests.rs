@@ -150,6 +150,7 @@ async fn who_is_behind_reads_pages_from_disk() {
         up_to: Seq(700),
         at_most: 1000,
         orphans: vec![],
+        at: crate::clock::Unix(0),
     };
     journal.submit(vec![bodies, rows], When::Now).await.unwrap();
     let events = journal.read(Seq(600), 100).await.unwrap();

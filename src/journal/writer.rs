@@ -258,7 +258,11 @@ impl Writer {
         if !self.batch.jobs.is_empty() {
             match self.core.commit(&mut self.batch.ops) {
                 Ok(answers) => self.batch.answer(answers),
-                Err(error) => self.batch.fail(&error),
+                Err(error) => {
+                    let (events, settlements) = self.batch.holds();
+                    tracing::error!(%error, events, settlements, "this was not written; the events are asked for, or handed out, again");
+                    self.batch.fail(&error);
+                }
             }
         }
         if let Err(error) = self.core.engine.housekeep(true) {
@@ -301,6 +305,19 @@ impl Batch {
             _room: job.room,
         });
         self.ops.extend(job.ops);
+    }
+
+    /// How many events and settlements wait.
+    fn holds(&self) -> (usize, usize) {
+        let mut holds = (0, 0);
+        for op in &self.ops {
+            match op {
+                Op::Append { append, .. } => holds.0 += append.events.len(),
+                Op::Cursor { change, .. } => holds.1 += change.settled.len() + change.dead.len(),
+                _ => {}
+            }
+        }
+        holds
     }
 
     fn answer(&mut self, answers: Vec<Answer>) {

@@ -42,8 +42,10 @@ pub struct Limits {
 /// A process to start.
 #[derive(Debug, Clone)]
 pub struct SpawnSpec {
-    /// The executable.
+    /// The executable: absolute, or relative to `base`; a bare name that is not there is searched for on the environment's `PATH`.
     pub program: PathBuf,
+    /// What a relative program is relative to.
+    pub base: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
     /// Where it starts.
@@ -71,6 +73,14 @@ pub enum SpawnError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// There is no such program.
+    #[error("{} is neither in {} nor on PATH", program.display(), base.display())]
+    NoProgram {
+        /// As it is written.
+        program: PathBuf,
+        /// Where it was looked for first.
+        base: PathBuf,
     },
     /// The working directory cannot be entered.
     #[error("cannot enter the working directory {path}")]
@@ -133,7 +143,7 @@ impl Spawner {
     /// # Cancel safety
     /// Dropped, what was started is killed.
     pub async fn spawn(&self, spec: SpawnSpec) -> Result<Child, SpawnError> {
-        let (program, cwd) = (spec.program.clone(), spec.cwd.clone());
+        let (program, base, cwd) = (spec.program.clone(), spec.base.clone(), spec.cwd.clone());
         let (answer, answered) = oneshot::channel();
         self.orders
             .send(Order { spec, answer })
@@ -150,7 +160,7 @@ impl Spawner {
             .read_to_end(&mut words)
             .await
             .map_err(SpawnError::Shim)?;
-        if let Some(error) = read_verdict(&words, &program, &cwd) {
+        if let Some(error) = read_verdict(&words, &program, &base, &cwd) {
             return Err(error);
         }
         let child = unborn.0.take().ok_or(SpawnError::Stopping)?;
@@ -188,8 +198,8 @@ impl Drop for Unborn {
     }
 }
 
-/// The shim's last word: `c` or `x` for the step and the error number; nothing when the program runs.
-fn read_verdict(words: &[u8], program: &Path, cwd: &Path) -> Option<SpawnError> {
+/// The shim's last word: `c`, `p` or `x` for the step and the error number; nothing when the program runs.
+fn read_verdict(words: &[u8], program: &Path, base: &Path, cwd: &Path) -> Option<SpawnError> {
     let (step, number) = words.split_first()?;
     let number = std::str::from_utf8(number).ok()?.parse().unwrap_or(0);
     let source = io::Error::from_raw_os_error(number);
@@ -198,8 +208,12 @@ fn read_verdict(words: &[u8], program: &Path, cwd: &Path) -> Option<SpawnError> 
             path: cwd.to_owned(),
             source,
         },
+        b'p' => SpawnError::NoProgram {
+            program: program.to_owned(),
+            base: base.to_owned(),
+        },
         _ => SpawnError::Exec {
-            path: program.to_owned(),
+            path: base.join(program),
             source,
         },
     })
@@ -245,7 +259,8 @@ fn start(helper: &Path, spec: &SpawnSpec) -> io::Result<Raw> {
         .arg(format!("nice={nice}"))
         .arg(format!("umask={}", spec.umask))
         .arg("--");
-    command.arg(&spec.cwd).arg(&spec.program).args(&spec.args);
+    command.arg(&spec.cwd).arg(&spec.base);
+    command.arg(&spec.program).args(&spec.args);
     command
         .env_clear()
         .envs(spec.env.iter().map(|(name, value)| (name, value)));

@@ -111,7 +111,7 @@ pub(super) fn about(db: &Connection, key: &str) -> rusqlite::Result<Option<Box<s
         .optional()
 }
 
-fn put_about(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+pub(super) fn put_about(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO about VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
     )?

@@ -322,6 +322,7 @@ fn a_dead_letter_outlives_its_row_and_can_be_redriven() {
         up_to: Seq(60),
         at_most: 100,
         orphans: vec![],
+        at: Unix(0),
     };
     let answers = engine
         .commit(&[register, append(None, 1..=60), die, bodies, rows])

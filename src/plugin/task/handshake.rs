@@ -107,6 +107,7 @@ impl Task {
             .map(tell_subscription)
             .collect();
         self.version.clone_from(&manifest.version);
+        self.emails.clone_from(&manifest.emails);
         self.watch.send_if_modified(|watch| {
             let has_changed = *watch != manifest.watch;
             watch.clone_from(&manifest.watch);

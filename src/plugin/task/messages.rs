@@ -147,7 +147,7 @@ impl Task {
         self.shared.alerts.plugin_error(PluginError {
             plugin: self.name.clone(),
             message,
-            recipients: self.setup.recipients(),
+            recipients: self.setup.recipients(self.emails.as_ref()),
         });
     }
 

@@ -120,6 +120,8 @@ struct Task {
     last_error: Option<String>,
     subscriptions: Vec<String>,
     version: Option<String>,
+    /// `alerts.emails` of its manifest.
+    emails: Option<serde_json::Value>,
     report: watch::Sender<PluginReport>,
     reported: Option<Mono>,
     settled: watch::Sender<Seq>,
@@ -191,6 +193,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         last_error: None,
         subscriptions: Vec::new(),
         version: None,
+        emails: None,
         report,
         reported: None,
         settled,
@@ -357,9 +360,11 @@ impl Task {
                 self.next_setup = Some(*setup);
                 self.step(Input::Start);
             }
-            Order::Beat(turned) => {
-                // Who asked may have gone.
-                let _gone = turned.send(());
+            Order::After(after) => {
+                if let Some(next) = &mut self.next_setup {
+                    next.after.clone_from(&after);
+                }
+                self.setup.after = after;
             }
         }
     }

@@ -138,7 +138,7 @@ impl Task {
         let alert = Alert {
             plugin: Some(self.name.clone()),
             by_itself: by_itself.to_owned(),
-            recipients: self.setup.recipients(),
+            recipients: self.setup.recipients(self.emails.as_ref()),
             excerpt: self.last_error.clone(),
             waits: self.machine.as_ref().map(|machine| {
                 machine.open_len() as u64
@@ -218,7 +218,7 @@ impl Task {
             let alert = Alert {
                 plugin: Some(self.name.clone()),
                 excerpt: Some(dead.error.to_string()),
-                recipients: self.setup.recipients(),
+                recipients: self.setup.recipients(self.emails.as_ref()),
                 by_itself: "The event is kept as a dead letter; the plugin goes on.".to_owned(),
                 ..Alert::new(
                     self.key("dead_letter"),
@@ -240,13 +240,13 @@ impl Task {
         let key = self.key(&format!("said/{message}"));
         self.shared.alerts.once(Alert {
             plugin: Some(self.name.clone()),
-            recipients: self.setup.recipients(),
+            recipients: self.setup.recipients(self.emails.as_ref()),
             ..Alert::new(key, "plugin", grade, format!("{}: {message}", self.name))
         });
     }
 
     fn tell_lag(&self, report: &PluginReport) {
-        let limit = millis(self.shared.lag);
+        let limit = millis(*self.shared.lag.borrow());
         if report.lag_ms > limit {
             let sentence = format!("{} is {} min behind", self.name, report.lag_ms / 60_000);
             self.raise(

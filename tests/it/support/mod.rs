@@ -57,7 +57,9 @@ impl Site {
         let stop = CancellationToken::new();
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
-            scripts: vec![("sgeventd".to_owned(), Secret::new(KEY.to_owned()))],
+            scripts: ["sgeventd", "other"]
+                .map(|name| (name.to_owned(), Secret::new(KEY.to_owned())))
+                .into(),
             seed,
             scenario: Scenario::Demo,
             rate,
@@ -421,11 +423,21 @@ impl Daemon {
 
     /// Starts it.
     pub(crate) fn spawn(studio: &Studio, config: &Path) -> Self {
-        Self::spawn_by(studio, config, &[])
+        Self::spawn_with(studio, config, &[], &[])
     }
 
     /// Starts it by another program, which runs what stands behind its own arguments.
     pub(crate) fn spawn_by(studio: &Studio, config: &Path, by: &[&str]) -> Self {
+        Self::spawn_with(studio, config, by, &[])
+    }
+
+    /// Starts it by another program, if any, with more in its environment.
+    pub(crate) fn spawn_with(
+        studio: &Studio,
+        config: &Path,
+        by: &[&str],
+        environment: &[(&str, String)],
+    ) -> Self {
         let stderr = fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -438,6 +450,7 @@ impl Daemon {
             .arg("-c")
             .arg(config)
             .env_remove("SGEVENTD_SOCKET")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
