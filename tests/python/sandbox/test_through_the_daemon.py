@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -92,7 +93,12 @@ def test_every_call_has_the_same_result(both):
     assert len(official) > 40
     assert [name for name, _ in plugin["told"]] == [name for name, _ in official]
     for (name, theirs), (_, ours) in zip(official, plugin["told"]):
-        assert ours == json.loads(json.dumps(theirs)), name
+        assert timeless(ours) == timeless(theirs), name
+
+
+def timeless(told):
+    """Both ran at their own time: moments that stand in a text (`retirement_date`) are alike, whatever they are."""
+    return re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "a moment", json.dumps(told, sort_keys=True))
 
 
 def test_most_calls_succeed_and_the_rest_are_faults(both):
