@@ -40,6 +40,8 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) async fn status(&self) -> Status {
+        // First what people were told: what follows is not older, and bears it out.
+        let alerts: Vec<AlertReport> = self.alerts.open().into_iter().map(alert).collect();
         let site = self.site.borrow().clone();
         let journal = self.journal_report().await;
         let (plugins, not_plugins) = {
@@ -49,7 +51,6 @@ impl Desk {
                 plugins.map(|report| report.borrow().clone()).collect();
             (plugins, herd.not_plugins.clone())
         };
-        let alerts: Vec<AlertReport> = self.alerts.open().into_iter().map(alert).collect();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

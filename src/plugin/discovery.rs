@@ -72,7 +72,7 @@ pub(super) fn discover(folder: &Path, judged: &mut Judged) -> io::Result<Inside>
 }
 
 /// The system's reason in an operator's words.
-fn why(error: &io::Error) -> String {
+pub(super) fn why(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "it is not there".to_owned(),
         io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),

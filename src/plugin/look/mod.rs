@@ -26,7 +26,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use self::place::Glance;
 use super::{
-    discovery::{Discovered, Found, discover, is_interpreter},
+    discovery::{Discovered, Found, discover, is_interpreter, why},
     names::name_them,
 };
 use crate::{config::Config, ident::PluginName};
@@ -89,7 +89,7 @@ impl Wanted {
                     seen.not_plugins.extend(not_plugins);
                 }
                 Err(error) => {
-                    let reason = error.kind().to_string();
+                    let reason = why(&error);
                     seen.missing.insert(folder.clone(), reason);
                 }
             }

@@ -23,7 +23,7 @@ use super::{Identity, Place, Shared, Word, place_of, watch::Watch};
 use crate::{
     ident::PluginName,
     plugin::{
-        discovery::{Found, Judged, complete, discover},
+        discovery::{Found, Judged, complete, discover, why},
         file::{self, HASH_MAX, Sample, sample},
     },
 };
@@ -198,7 +198,7 @@ impl Eye {
                     glance.plugins.push((found, identity));
                 }
             }
-            Some(Err(error)) => glance.missing = Some(error.kind().to_string()),
+            Some(Err(error)) => glance.missing = Some(why(&error)),
         }
         glance
     }

@@ -39,6 +39,16 @@ fn names(seen: &Seen) -> Vec<String> {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_said_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let gone = dir.path().join("gone");
+    let (_looker, mut all) = Looker::start(wanted(&[&gone]), BTreeMap::new()).expect("threads");
+    let seen = see(&mut all, |_| true);
+    assert_eq!(seen.found.missing[&gone], "it is not there");
+    assert_eq!(wanted(&[&gone]).survey().missing[&gone], "it is not there");
+}
+
+#[test]
 fn names_outlive_the_thread_that_gave_them() {
     let dir = tempfile::tempdir().expect("a folder");
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
