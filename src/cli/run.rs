@@ -87,9 +87,10 @@ pub(super) fn failure(error: &DaemonError) -> Failure {
             _ => Exit::Io,
         },
         DaemonError::Open(error) => match error {
-            OpenError::Foreign { .. } | OpenError::Newer { .. } | OpenError::Corrupt { .. } => {
-                Exit::State
-            }
+            OpenError::Foreign { .. }
+            | OpenError::Newer { .. }
+            | OpenError::Corrupt { .. }
+            | OpenError::Orphan { .. } => Exit::State,
             _ => Exit::Io,
         },
         DaemonError::OtherSite { .. } => {
