@@ -38,7 +38,7 @@ use crate::{
     clock::Clock,
     config::{Config, StartFrom},
     ingest::{self, SiteReport},
-    journal::{self, Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir},
+    journal::{Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir},
     plugin::setup::Shared,
     process::{self, Spawner},
     services::Services,
@@ -369,15 +369,9 @@ async fn ingest_parts(
         )
     });
     let timeline = kept.timeline;
-    let recent = recent.await?.into_iter();
-    let recent = recent.filter(|event| event.facts.timeline == timeline);
-    let anchors = recent.map(|event| journal::Anchor {
-        event_id: event.facts.event_id,
-        event_type: event.facts.event_type.clone(),
-        created_at: event.facts.created_at,
-    });
+    let anchors = ingest::anchors(&recent.await?, timeline);
     Ok(ingest::Parts {
-        machine: ingest::Machine::new(ingest_policy(config), kept, anchors.collect()),
+        machine: ingest::Machine::new(ingest_policy(config), kept, anchors),
         session,
         journal: journal.clone(),
         alerts: alerts.clone(),

@@ -6,7 +6,8 @@
 use super::{ANCHOR_PATIENCE, HALTED_EVERY, Machine, Phase};
 use crate::{
     clock::{Mono, Now},
-    ident::EventId,
+    event::Event,
+    ident::{EventId, Timeline},
     ingest::question::{Answer, Notice, Row},
     journal::{Anchor, Append},
 };
@@ -169,6 +170,22 @@ impl Machine {
         self.next_at = now.mono;
         self.notices.push(Notice::Resumed);
     }
+}
+
+/// The rows of a timeline that may serve as anchors, ascending by id: one that was read with fewer fields spoils its answers.
+#[must_use]
+pub fn anchors(recent: &[Event], timeline: Timeline) -> Vec<Anchor> {
+    let facts = recent.iter().map(|event| &event.facts);
+    let fit = facts.filter(|facts| facts.timeline == timeline && !facts.is_partial);
+    let mut anchors: Vec<Anchor> = fit
+        .map(|facts| Anchor {
+            event_id: facts.event_id,
+            event_type: facts.event_type.clone(),
+            created_at: facts.created_at,
+        })
+        .collect();
+    anchors.sort_by_key(|anchor| anchor.event_id);
+    anchors
 }
 
 /// A row that was set aside, or begun with, was never read: its id alone must do.

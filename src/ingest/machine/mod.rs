@@ -17,6 +17,8 @@ mod trouble;
 
 use std::{collections::VecDeque, time::Duration};
 
+pub use self::anchor::anchors;
+
 use self::{beside::Beside, start::Start, trouble::Outage};
 use super::{
     gaps::{GapPolicy, Gaps},
