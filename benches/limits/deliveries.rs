@@ -9,12 +9,12 @@ use std::{
     io::{BufRead as _, Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 use sgeventd_protocol::{message::Delivery, write};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::Instant};
 
 use crate::{
     bench::{Bench, median, seconds},

@@ -1,6 +1,6 @@
 //! How fast it is, against bare loops that do only the unavoidable part, measured in the same run: `make bench`.
 //!
-//! In: names of parts, `cargo bench --bench limits -- journal memory`; none means all. Out: a table on stdout, `bench/latest.json`
+//! In: names of parts, `cargo bench --bench limits -- journal idle`; none means all. Out: a table on stdout, `bench/latest.json`
 //! in cargo's target folder. Never: part of the tests.
 
 mod bench;

@@ -1,3 +1,5 @@
+//! Write sgeventd plugins in Rust: a handler for each kind of event, and calls to the site through the daemon.
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! In: the daemon's messages on descriptor 0. Out: answers on descriptor 1.

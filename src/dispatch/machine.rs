@@ -2,9 +2,10 @@
 //!
 //! Never: I/O, a clock, chance, a process. What is handed out twice was never settled on disk.
 
-use std::{collections::BTreeSet, sync::Arc};
+mod bodies;
+mod commit;
 
-use bytes::Bytes;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     filter::{Filter, Verdict},
@@ -15,7 +16,7 @@ use crate::{
     clock::{Mono, Now},
     event::{Body, Event},
     ident::{PluginName, Seq},
-    journal::{Counts, Cursor, CursorChange, NewDead, OpenEntry, Origin},
+    journal::{Counts, Cursor, NewDead, OpenEntry, Origin},
 };
 
 /// The open list is bounded: when it is full, the plugin waits.
@@ -185,41 +186,6 @@ impl Machine {
             .then_some((self.position, READ_ROWS))
     }
 
-    /// The event whose body decides whether it is wanted.
-    #[must_use]
-    pub fn poll_body(&self) -> Option<&Arc<Event>> {
-        self.needs_body.as_ref()
-    }
-
-    /// The body of that event; none: neither the journal nor the site has it any more. Whether it was wanted cannot
-    /// be told then, so it becomes a dead letter instead of being passed over.
-    pub fn handle_body(&mut self, event: &Arc<Event>, body: Option<Bytes>, now: Now) {
-        if self.needs_body.take().is_none() {
-            return;
-        }
-        if let Some(body) = body {
-            let body = Body::Here(body);
-            let event = Event {
-                body,
-                ..Event::clone(event)
-            };
-            return self.handle_rows(&[Arc::new(event)], now);
-        }
-        let seq = event.seq;
-        if seq > self.position {
-            let entry = new_entry(seq);
-            self.open.add(
-                self.policy.order,
-                Arc::clone(event),
-                Vec::new(),
-                entry,
-                false,
-            );
-            self.bury(seq, "pruned", PRUNED, now);
-            self.passed(seq, now);
-        }
-    }
-
     /// Looks at rows after the position, in order; stops at one whose body is needed.
     pub fn handle_rows(&mut self, rows: &[Arc<Event>], now: Now) {
         for event in rows {
@@ -247,42 +213,6 @@ impl Machine {
     fn passed(&mut self, seq: Seq, now: Now) {
         self.position = seq;
         self.change.since.get_or_insert(now.mono);
-    }
-
-    /// Wanted events whose bodies are not read: their lanes wait for them.
-    #[must_use]
-    pub fn poll_unread(&self) -> &[Seq] {
-        &self.unread
-    }
-
-    /// Those bodies; none: neither the journal nor the site has it any more, the event becomes a dead letter.
-    pub fn handle_bodies(&mut self, bodies: Vec<(Seq, Option<Bytes>)>, now: Now) {
-        for (seq, body) in bodies {
-            self.unread.retain(|unread| *unread != seq);
-            match body {
-                Some(body) => self.fill(seq, body, now),
-                None => self.bury(seq, "pruned", PRUNED, now),
-            }
-        }
-    }
-
-    fn fill(&mut self, seq: Seq, body: Bytes, now: Now) {
-        self.open.fill(seq, body);
-        let Some(open) = self.open.get_mut(seq) else {
-            return;
-        };
-        // One of the journal's open list whose body decided: now it can be said.
-        if open.matched.is_empty() {
-            let event = Arc::clone(&open.event);
-            match self.judge(&event) {
-                Verdict::Match(matched) => {
-                    if let Some(open) = self.open.get_mut(seq) {
-                        open.matched = matched;
-                    }
-                }
-                _ => self.settle(seq, |counts| counts.skipped += 1, now),
-            }
-        }
     }
 
     /// Nothing above this position goes out: the plugins that come first have not settled it.
@@ -462,76 +392,6 @@ impl Machine {
             .filter(|_| !self.committing)
             .map(|since| since + self.commit_wait());
         retry.into_iter().chain(commit).min()
-    }
-
-    /// What the journal must hear of now; answered by [`Self::handle_committed`].
-    pub fn poll_commit(&mut self, now: Now) -> Option<CursorChange> {
-        let since = self.change.since?;
-        let is_due = self.change.is_urgent
-            || self.change.unwritten >= self.policy.settle_count
-            || now.mono >= since + self.commit_wait();
-        if self.committing || !is_due {
-            return None;
-        }
-        self.committing = true;
-        Some(self.take_change())
-    }
-
-    /// Everything that was not written yet, at a stop, with what was read ahead.
-    pub fn take_rest(&mut self) -> CursorChange {
-        self.touched = self.position;
-        self.take_change()
-    }
-
-    /// Everything up to here was looked at and is settled or in the open list of the journal.
-    fn known_to(&self) -> Seq {
-        match self.open.first_above(self.touched) {
-            Some(ahead) => Seq(ahead.0.saturating_sub(1)),
-            None => self.position,
-        }
-    }
-
-    fn take_change(&mut self) -> CursorChange {
-        let Pending {
-            settled,
-            dead,
-            counts,
-            ..
-        } = std::mem::take(&mut self.change);
-        let position = self.known_to();
-        let mut put = Vec::new();
-        for open in self.open.up_to_mut(position) {
-            if !open.is_kept || open.is_changed {
-                (open.is_kept, open.is_changed) = (true, false);
-                put.push(open.entry.clone());
-            }
-        }
-        CursorChange {
-            plugin: self.plugin.clone(),
-            position,
-            put,
-            settled,
-            dead,
-            counts,
-        }
-    }
-
-    /// The last change is on disk.
-    pub fn handle_committed(&mut self) {
-        self.committing = false;
-        // A crash that came while the commit was under way waits for its own.
-        self.holds_for_commit = self
-            .open
-            .iter_mut()
-            .any(|(_, open)| open.is_changed && open.entry.crashes > 0);
-    }
-
-    fn commit_wait(&self) -> std::time::Duration {
-        if self.change.unwritten > 0 {
-            self.policy.settle_wait
-        } else {
-            LAZY
-        }
     }
 
     fn judge(&self, event: &Event) -> Verdict {

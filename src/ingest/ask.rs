@@ -106,7 +106,8 @@ async fn count(
 fn failure(error: &SiteError) -> Failure {
     let message = error.to_string();
     match error {
-        SiteError::Auth { .. } => Failure::Refused(message),
+        // Which script it is, everybody says who passes this on.
+        SiteError::Auth { message, .. } => Failure::Refused(message.clone()),
         _ => Failure::Failed(Trouble {
             message,
             retry_after: error.retry_after(),

@@ -36,7 +36,8 @@ async fn five_kills_at_five_moments() {
             Some(more) => {
                 daemon
                     .status_when("the witness goes on", |_| {
-                        studio.witnessed().len() >= before + more
+                        let has_begun = !with_in_environment(&note_folder(&note)).is_empty();
+                        has_begun && studio.witnessed().len() >= before + more
                     })
                     .await;
             }

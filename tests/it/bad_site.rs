@@ -60,7 +60,6 @@ async fn answers_that_are_none_are_named_and_cost_nothing() {
         ("http503", "HTTP 503"),
         ("html", "answered HTML, not JSON (proxy? SSO?)"),
         ("truncated", "answer is not JSON"),
-        ("fault", "refused read: API trouble on demand"),
         ("reset", "was lost before an answer"),
     ];
     for (kind, said) in troubles {
@@ -72,9 +71,32 @@ async fn answers_that_are_none_are_named_and_cost_nothing() {
     }
     ends_well(daemon, &site, &studio).await;
     let log = studio.log();
-    for line in ["the site does not answer", "the site answers again"] {
+    for line in [
+        "the site does not answer",
+        "the site shows its event log again",
+    ] {
         assert_eq!(log.matches(line).count(), troubles.len(), "{line}: {log}");
     }
+}
+
+/// A site that answers, and says no: no outage, so plugins' calls go on; polls are repeated all the same.
+#[tokio::test]
+async fn a_fault_in_place_of_rows_is_told_as_a_fault() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness().impatient();
+    let daemon = Daemon::start(&studio).await;
+    daemon.delivered(&studio, &site.truth()).await;
+    site.order(&json!({"verb": "fail", "kind": "fault"}));
+    site.work(3);
+    let said = "the site refused read: API trouble on demand";
+    daemon
+        .status_when(said, |status| {
+            status["site"]["state"] == "faulty" && status["site"]["reason"] == said
+        })
+        .await;
+    site.clear();
+    back(&daemon, &site, &studio).await;
+    ends_well(daemon, &site, &studio).await;
 }
 
 #[tokio::test]

@@ -367,7 +367,15 @@ impl Collector {
             if let Some((_, found, identity)) = commands.find(|(asked, ..)| asked == wanted) {
                 seen.identity.insert(found.name.clone(), identity.clone());
                 let plugins = &mut seen.found.plugins;
-                plugins.insert(found.name.clone(), found.clone());
+                let file = plugins.insert(found.name.clone(), found.clone());
+                // The config is nearer to the operator's will than what lies in a folder.
+                if let Some(file) = file.and_then(|file| file.place) {
+                    let name = &found.name;
+                    let reason = format!(
+                        "the name {name} belongs to the `command` of [plugin.{name}]; rename the file or the section"
+                    );
+                    seen.found.not_plugins.insert(file, reason);
+                }
             }
         }
         seen
