@@ -5,6 +5,7 @@
 //! ```
 //! Whoever asks "what runs here?" reads [`Daemon::start`].
 
+pub mod adopt;
 mod bridge;
 mod error;
 mod herd;
@@ -86,7 +87,7 @@ impl Daemon {
                 "rows that the lock file knows are not in the journal; was its -wal file lost?"
             );
         }
-        let url: Box<str> = config.site.url.as_str().trim_end_matches('/').into();
+        let url = site_address(&config);
         let owned = journal.write(Op::Site { url }).await;
         owned.map_err(|error| other_site(error, &config))?;
         let whose = whose(&config.state.dir);
@@ -168,6 +169,7 @@ impl Daemon {
             started_at: Clock::unix(),
             journal: journal.clone(),
             site: site_reports,
+            ingest: ingest_orders.clone(),
             herd: all_reports.clone(),
             alerts: alerts.clone(),
             config: Arc::clone(&config_state),
@@ -293,6 +295,11 @@ fn joined(
     what: &str,
 ) -> Result<(), DaemonError> {
     result.unwrap_or_else(|error| Err(DaemonError::Panic(format!("{what} ({error})"))))
+}
+
+/// The site's address as the journal keeps it.
+fn site_address(config: &Config) -> Box<str> {
+    config.site.url.as_str().trim_end_matches('/').into()
 }
 
 fn other_site(error: JournalError, config: &Config) -> DaemonError {

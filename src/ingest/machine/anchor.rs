@@ -111,10 +111,14 @@ impl Machine {
     }
 
     fn halt(&mut self, head: EventId, newest: Option<EventId>, now: Now) {
-        self.next_at = now.mono + HALTED_EVERY;
-        if !self.is_halted() {
+        // The first look at the other known rows follows at once: it says where the log was cut.
+        self.next_at = if self.is_halted() {
+            now.mono + HALTED_EVERY
+        } else {
             self.notices.push(Notice::Rewound { head, newest });
-        }
+            self.same_to = None;
+            now.mono
+        };
         self.phase = Phase::Halted(None);
     }
 
@@ -130,8 +134,14 @@ impl Machine {
                 Some((known, is_same(row, known)))
             })
             .collect();
+        let ids = |wanted: bool| {
+            let rows = shown.iter().filter(move |(_, is_same)| *is_same == wanted);
+            rows.map(|(row, _)| row.event_id)
+        };
+        let other = ids(false).min();
+        self.same_to = ids(true).filter(|id| other.is_none_or(|other| *id < other)).max();
         // Another row under a known id: the ids were given out anew.
-        if shown.iter().any(|(_, is_same)| !is_same) {
+        if other.is_some() {
             return None;
         }
         let (highest, _) = shown.into_iter().max_by_key(|(row, _)| row.event_id)?;
