@@ -44,6 +44,14 @@ pub enum ConnectError {
 /// # Errors
 /// When nobody listens, we may not ask, or the daemon hangs.
 pub async fn connect(socket: &Path) -> Result<Client, ConnectError> {
+    connect_for(socket, PATIENCE).await
+}
+
+/// Connects for something that may take a while, such as a commit.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_for(socket: &Path, answers_within: Duration) -> Result<Client, ConnectError> {
     let path = || socket.to_owned();
     let stream = UnixStream::connect(socket)
         .await
@@ -67,6 +75,6 @@ pub async fn connect(socket: &Path) -> Result<Client, ConnectError> {
             source: error.into(),
         })?;
     Ok(ClientBuilder::default()
-        .request_timeout(PATIENCE)
+        .request_timeout(answers_within)
         .build_with_tokio(sender, receiver))
 }

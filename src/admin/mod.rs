@@ -7,5 +7,5 @@ pub mod client;
 pub mod server;
 pub mod status;
 
-pub use api::{AdminClient, AdminServer};
+pub use api::{AdminClient, AdminServer, SiteAccepted};
 pub use status::Status;

@@ -51,6 +51,12 @@ pub enum Command {
     CheckConfig(CheckArgs),
     /// What works, what does not, and what to type next; exit 0 ok, 1 degraded, 2 down, 3 not running.
     Status(StatusArgs),
+    /// What only a person can say about the site.
+    #[command(subcommand)]
+    Site(SiteCommand),
+    /// The state directory, while no daemon runs.
+    #[command(subcommand)]
+    State(StateCommand),
     /// A made-up site on this machine, for trying things out; `ctl` makes it misbehave.
     Sandbox(Box<SandboxArgs>),
 }
@@ -109,19 +115,69 @@ pub struct CheckArgs {
 
 /// How a running daemon is found.
 #[derive(Debug, ClapArgs)]
-pub struct StatusArgs {
+pub struct ReachArgs {
     /// The daemon's admin socket.
     #[arg(long, value_name = "PATH", env = "SGEVENTD_SOCKET")]
     pub socket: Option<PathBuf>,
     /// The daemon's config file, which names the socket.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// `status`
+#[derive(Debug, ClapArgs)]
+pub struct StatusArgs {
+    /// Which daemon.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// As JSON.
     #[arg(long)]
     pub json: bool,
     /// All plugins, also those that are ok.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `site`
+#[derive(Debug, Subcommand)]
+pub enum SiteCommand {
+    /// Takes a site that was restored from a backup as it is: its ids begin again at an id.
+    Accept(AcceptArgs),
+}
+
+/// `site accept`
+#[derive(Debug, ClapArgs)]
+pub struct AcceptArgs {
+    /// The first id that is new; status names the one above the rows that are as they were.
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    pub from: i64,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// What became of it, as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which daemon.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// `state`
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Keeps the state of a site that has another address now.
+    Adopt(AdoptArgs),
+}
+
+/// `state adopt`
+#[derive(Debug, ClapArgs)]
+pub struct AdoptArgs {
+    /// Which config.
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 fn duration(text: &str) -> Result<std::time::Duration, String> {

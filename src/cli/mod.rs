@@ -3,12 +3,16 @@
 //! Data goes to stdout, talk to stderr. Never: a decision that the daemon should make.
 
 mod args;
+mod ask;
 mod check_config;
 mod demo;
 mod exit;
 mod output;
+mod reach;
 mod run;
 mod sandbox;
+mod site;
+mod state;
 mod status;
 
 use std::process::ExitCode;
@@ -36,6 +40,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Status(status) => status::run(&status),
+        Command::Site(command) => site::run(&command),
+        Command::State(command) => state::run(&command),
         Command::Sandbox(sandbox) => sandbox::run(&sandbox),
     };
     result.unwrap_or_else(|failure| failure.tell()).into()

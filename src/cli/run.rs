@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, args::RunArgs, exit::Failure, output::talk};
+use super::{Exit, args::{ConfigArg, RunArgs}, exit::Failure, output::talk};
 use crate::{
     config::{Config, load},
     daemon::{Daemon, DaemonError, tell_ready},
@@ -13,7 +13,7 @@ use crate::{
 /// Runs the daemon.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     process::set_not_dumpable();
-    let config = accept(args)?;
+    let config = accept(&args.config)?;
     let guard = telemetry::init(&config.log).map_err(|error| Failure::new(Exit::Io, &error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -26,8 +26,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
 }
 
 /// The config, or all its mistakes.
-fn accept(args: &RunArgs) -> Result<Config, Failure> {
-    match load(&args.config.config).accept() {
+pub(super) fn accept(config: &ConfigArg) -> Result<Config, Failure> {
+    match load(&config.config).accept() {
         Ok((config, findings)) => {
             for finding in findings {
                 talk(&finding.to_string());
@@ -87,14 +87,15 @@ pub(super) fn failure(error: &DaemonError) -> Failure {
             _ => Exit::Io,
         },
         DaemonError::Open(error) => match error {
-            OpenError::Foreign { .. } | OpenError::Newer { .. } | OpenError::Corrupt { .. } => {
-                Exit::State
-            }
+            OpenError::Foreign { .. }
+            | OpenError::Newer { .. }
+            | OpenError::Corrupt { .. }
+            | OpenError::Orphan { .. } => Exit::State,
             _ => Exit::Io,
         },
         DaemonError::OtherSite { .. } => {
             return Failure::new(Exit::State, error)
-                .hint("each site needs a [state] dir of its own");
+                .hint("each site needs a [state] dir of its own; the same site at another address: sgeventd state adopt");
         }
         DaemonError::Journal(JournalError::Corrupt(_)) => Exit::State,
         DaemonError::Socket(_) => Exit::Io,

@@ -1,35 +1,30 @@
 //! `status`: what works, what does not, and what to type next.
 
-use std::path::PathBuf;
-
 use super::{
     Exit,
     args::StatusArgs,
     exit::Failure,
     output::{data, paint},
+    reach,
 };
 use crate::{
     admin::{
         AdminClient as _, Status,
-        client::{ConnectError, connect},
+        client::connect,
         status::Overall,
     },
-    config::load,
     plugin::report::PluginReport,
 };
 
-/// Where the packaged daemon listens.
-const PACKAGED: &str = "/run/sgeventd/admin.sock";
-
 /// Asks the daemon and prints what it says.
 pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
-    let socket = socket(args)?;
+    let socket = reach::socket(&args.reach)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Io, &error))?;
     let status = runtime.block_on(async {
-        let client = connect(&socket).await.map_err(|error| refused(&error))?;
+        let client = connect(&socket).await.map_err(|error| reach::refused(&error))?;
         client
             .status()
             .await
@@ -45,35 +40,6 @@ pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
         Overall::Degraded => Exit::No,
         Overall::Down => Exit::Down,
     })
-}
-
-fn refused(error: &ConnectError) -> Failure {
-    let exit = match error {
-        ConnectError::NotRunning(_) => Exit::NotRunning,
-        ConnectError::Permission(_) => Exit::Permission,
-        ConnectError::Hangs(_) | ConnectError::Other { .. } => Exit::Down,
-    };
-    Failure::new(exit, error)
-        .hint("name the daemon with --config FILE or --socket PATH; systemctl status sgeventd shows whether it runs")
-}
-
-fn socket(args: &StatusArgs) -> Result<PathBuf, Failure> {
-    if let Some(socket) = &args.socket {
-        return Ok(socket.clone());
-    }
-    let Some(file) = &args.config else {
-        return Ok(PACKAGED.into());
-    };
-    match load(file).accept() {
-        Ok((config, _)) => Ok(config.admin.socket),
-        Err(findings) => {
-            let first = findings.iter().find(|finding| finding.is_error());
-            Err(Failure::words(
-                Exit::Config,
-                first.map(ToString::to_string).unwrap_or_default(),
-            ))
-        }
-    }
 }
 
 fn print(status: &Status, all: bool) {
@@ -101,6 +67,11 @@ fn print(status: &Status, all: bool) {
         "  site      {}{reason} · {:.0} ms · head {head} · {} gaps",
         site.state, site.latency_ms, site.gaps
     ));
+    if let Some(from) = site.accept_from {
+        data(&format!(
+            "    Next:  if it was restored: sgeventd site accept --from {from}"
+        ));
+    }
     let journal = &status.journal;
     data(&format!(
         "  journal   {} · {} events · on disk to {}",

@@ -80,7 +80,8 @@ fn poll(s: &mut Section<'_>) -> Poll {
     Poll {
         interval: s.key("interval", span, d.interval),
         max_interval: s.key("max_interval", span, d.max_interval),
-        page: s.key("page", whole(1..=5000), d.page),
+        // Less than ten leaves too little room beside the anchor, which stands in every page.
+        page: s.key("page", whole(10..=5000), d.page),
         start_from: s.key("start_from", start_from, d.start_from),
         nudge: s.opt("nudge", |field| field.table(nudge)),
     }

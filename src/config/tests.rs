@@ -193,7 +193,7 @@ const BAD: &[(usize, &str, &str)] = &[
         "[poll]\nmax_interval = \"500ms\"",
         "`poll.max_interval` is shorter than `poll.interval`",
     ),
-    (6, "[poll]\npage = 0", "a whole number from 1 to 5000"),
+    (6, "[poll]\npage = 9", "a whole number from 10 to 5000"),
     (
         6,
         "[poll]\npage = \"500\"",

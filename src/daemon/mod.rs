@@ -5,6 +5,7 @@
 //! ```
 //! Whoever asks "what runs here?" reads [`Daemon::start`].
 
+pub mod adopt;
 mod bridge;
 mod error;
 mod herd;
@@ -38,7 +39,7 @@ use crate::{
     clock::Clock,
     config::{Config, StartFrom},
     ingest::{self, SiteReport},
-    journal::{self, Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir},
+    journal::{Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir},
     plugin::setup::Shared,
     process::{self, Spawner},
     services::Services,
@@ -86,7 +87,7 @@ impl Daemon {
                 "rows that the lock file knows are not in the journal; was its -wal file lost?"
             );
         }
-        let url: Box<str> = config.site.url.as_str().trim_end_matches('/').into();
+        let url = site_address(&config);
         let owned = journal.write(Op::Site { url }).await;
         owned.map_err(|error| other_site(error, &config))?;
         let whose = whose(&config.state.dir);
@@ -168,6 +169,7 @@ impl Daemon {
             started_at: Clock::unix(),
             journal: journal.clone(),
             site: site_reports,
+            ingest: ingest_orders.clone(),
             herd: all_reports.clone(),
             alerts: alerts.clone(),
             config: Arc::clone(&config_state),
@@ -295,6 +297,11 @@ fn joined(
     result.unwrap_or_else(|error| Err(DaemonError::Panic(format!("{what} ({error})"))))
 }
 
+/// The site's address as the journal keeps it.
+fn site_address(config: &Config) -> Box<str> {
+    config.site.url.as_str().trim_end_matches('/').into()
+}
+
 fn other_site(error: JournalError, config: &Config) -> DaemonError {
     match error {
         JournalError::Refused(Refused::OtherSite { found, asked }) => DaemonError::OtherSite {
@@ -369,15 +376,9 @@ async fn ingest_parts(
         )
     });
     let timeline = kept.timeline;
-    let recent = recent.await?.into_iter();
-    let recent = recent.filter(|event| event.facts.timeline == timeline);
-    let anchors = recent.map(|event| journal::Anchor {
-        event_id: event.facts.event_id,
-        event_type: event.facts.event_type.clone(),
-        created_at: event.facts.created_at,
-    });
+    let anchors = ingest::anchors(&recent.await?, timeline);
     Ok(ingest::Parts {
-        machine: ingest::Machine::new(ingest_policy(config), kept, anchors.collect()),
+        machine: ingest::Machine::new(ingest_policy(config), kept, anchors),
         session,
         journal: journal.clone(),
         alerts: alerts.clone(),

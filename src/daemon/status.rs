@@ -6,19 +6,23 @@ use std::{
     time::Duration,
 };
 
-use jsonrpsee::core::{RpcResult, async_trait};
-use tokio::sync::watch;
+use jsonrpsee::{
+    core::{RpcResult, async_trait},
+    types::ErrorObjectOwned,
+};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{herd, reload::ConfigState};
 use crate::{
     admin::{
-        AdminServer, Status,
+        self, AdminServer, SiteAccepted, Status,
         status::{AlertReport, JournalReport, Overall},
     },
     alert::Alerts,
     clock::Unix,
-    ingest::SiteReport,
+    ident::EventId,
+    ingest::{self, SiteReport},
     journal::{Extent, Health, Journal},
     plugin::report::PluginReport,
 };
@@ -31,6 +35,7 @@ pub(super) struct Desk {
     pub(super) started_at: Unix,
     pub(super) journal: Journal,
     pub(super) site: watch::Receiver<SiteReport>,
+    pub(super) ingest: mpsc::Sender<ingest::Message>,
     pub(super) herd: watch::Receiver<herd::Reports>,
     pub(super) alerts: Alerts,
     pub(super) config: Arc<Mutex<ConfigState>>,
@@ -165,5 +170,21 @@ pub(super) struct Answering(pub(super) Arc<Desk>);
 impl AdminServer for Answering {
     async fn status(&self) -> RpcResult<Status> {
         Ok(self.0.status().await)
+    }
+
+    async fn site_accept(&self, from: EventId) -> RpcResult<SiteAccepted> {
+        let refused =
+            |words: String| ErrorObjectOwned::owned(admin::api::REFUSED, words, None::<()>);
+        let ended = || refused("ingest has ended; nothing is known of what became of it".to_owned());
+        let (done, answer) = oneshot::channel();
+        let sent = self.0.ingest.send(ingest::Message::Accept(from, done)).await;
+        sent.map_err(|_| ended())?;
+        let accepted = answer.await.map_err(|_| ended())?;
+        let accepted = accepted.map_err(|error| refused(error.to_string()))?;
+        Ok(SiteAccepted {
+            timeline: accepted.timeline,
+            from,
+            given_up: accepted.given_up,
+        })
     }
 }

@@ -16,7 +16,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-pub use machine::Machine;
+pub use machine::{Machine, anchors};
 pub use question::{
     Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom, Trouble,
 };

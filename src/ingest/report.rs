@@ -13,6 +13,9 @@ pub struct SiteReport {
     pub state: String,
     /// Why it is not ok.
     pub reason: Option<String>,
+    /// While it is rewound: where the next timeline would begin, above the known rows that are as they were.
+    #[serde(default)]
+    pub accept_from: Option<EventId>,
     /// Since when it is in that state.
     pub since: Unix,
     /// The last good answer.

@@ -188,7 +188,7 @@ impl Teller {
 
     fn rewound(&self, head: EventId, newest: Option<EventId>) {
         let sentence = rewound_words(head, newest);
-        let by_itself = "No events are fetched until the row is back or the restored site is accepted; plugins go on.";
+        let by_itself = "No events are fetched until a row that was read is in sight again, or a person accepts the site as it is with `sgeventd site accept --from ID`; `sgeventd status` names the id. Plugins go on.";
         self.begin(
             "site/rewound",
             "site_rewound",
@@ -243,6 +243,7 @@ pub(super) fn fill(
         (Health::Up, None) => ("ok", None),
     };
     report.send_modify(|report| {
+        report.accept_from = machine.would_accept_from();
         report.head = state.head.as_ref().map(|head| head.event_id);
         report.gaps = state.gaps.len();
         report.oldest_gap_ms = machine.oldest_gap(now).map_or(0, millis);

@@ -90,6 +90,13 @@ pub(super) fn result(body: &Bytes, method: &str, script: &str) -> Result<Bytes, 
     })
 }
 
+/// How the site begins when a login cannot be acted for: the same number as for a wrong key, and nothing said against it.
+/// A script may well have such a word in its name.
+const SUDO: [&str; 2] = [
+    "Cannot 'sudo' - ",
+    "The user does not have permission to 'sudo':",
+];
+
 fn fault(answer: &Answer<'_>, method: &str, script: &str) -> SiteError {
     let text =
         |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
@@ -99,8 +106,7 @@ fn fault(answer: &Answer<'_>, method: &str, script: &str) -> SiteError {
     });
     let message = text(answer.message).unwrap_or_else(|| "Unknown Error".to_owned());
     let message = crate::secret::redact(&message).into_owned();
-    // A login that cannot be acted for has the same number, and says nothing against the key.
-    let is_sudo = message.contains("sudo");
+    let is_sudo = SUDO.iter().any(|words| message.starts_with(words));
     match code {
         Some(code @ (102 | 106 | 108 | 110)) if !is_sudo => SiteError::Auth {
             script: script.to_owned(),
@@ -192,6 +198,25 @@ mod tests {
                 matches!(error, SiteError::BadJson { .. }),
                 "{body}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_login_that_cannot_be_acted_for_says_nothing_against_the_key() {
+        for (message, is_key) in [
+            ("Can't authenticate script 'pseudo-bot'", true),
+            ("Can't authenticate script 'sudo_daemon'", true),
+            ("Can't authenticate user 'sudo'.", true),
+            ("Cannot 'sudo' - unknown or retired user: 'x'", false),
+            ("Cannot 'sudo' - inactive user account: 'x'", false),
+            ("The user does not have permission to 'sudo': x", false),
+        ] {
+            let body =
+                serde_json::json!({"exception": true, "message": message, "error_code": 102});
+            let body = Bytes::from(body.to_string());
+            let error = result(&body, "read", "pseudo-bot").unwrap_err();
+            let found = matches!(error, SiteError::Auth { code: 102, .. });
+            assert_eq!(found, is_key, "{message}: {error}");
         }
     }
 

@@ -6,7 +6,8 @@
 use super::{ANCHOR_PATIENCE, HALTED_EVERY, Machine, Phase};
 use crate::{
     clock::{Mono, Now},
-    ident::EventId,
+    event::Event,
+    ident::{EventId, Timeline},
     ingest::question::{Answer, Notice, Row},
     journal::{Anchor, Append},
 };
@@ -110,10 +111,14 @@ impl Machine {
     }
 
     fn halt(&mut self, head: EventId, newest: Option<EventId>, now: Now) {
-        self.next_at = now.mono + HALTED_EVERY;
-        if !self.is_halted() {
+        // The first look at the other known rows follows at once: it says where the log was cut.
+        self.next_at = if self.is_halted() {
+            now.mono + HALTED_EVERY
+        } else {
             self.notices.push(Notice::Rewound { head, newest });
-        }
+            self.same_to = None;
+            now.mono
+        };
         self.phase = Phase::Halted(None);
     }
 
@@ -129,8 +134,14 @@ impl Machine {
                 Some((known, is_same(row, known)))
             })
             .collect();
+        let ids = |wanted: bool| {
+            let rows = shown.iter().filter(move |(_, is_same)| *is_same == wanted);
+            rows.map(|(row, _)| row.event_id)
+        };
+        let other = ids(false).min();
+        self.same_to = ids(true).filter(|id| other.is_none_or(|other| *id < other)).max();
         // Another row under a known id: the ids were given out anew.
-        if shown.iter().any(|(_, is_same)| !is_same) {
+        if other.is_some() {
             return None;
         }
         let (highest, _) = shown.into_iter().max_by_key(|(row, _)| row.event_id)?;
@@ -169,6 +180,22 @@ impl Machine {
         self.next_at = now.mono;
         self.notices.push(Notice::Resumed);
     }
+}
+
+/// The rows of a timeline that may serve as anchors, ascending by id: one that was read with fewer fields spoils its answers.
+#[must_use]
+pub fn anchors(recent: &[Event], timeline: Timeline) -> Vec<Anchor> {
+    let facts = recent.iter().map(|event| &event.facts);
+    let fit = facts.filter(|facts| facts.timeline == timeline && !facts.is_partial);
+    let mut anchors: Vec<Anchor> = fit
+        .map(|facts| Anchor {
+            event_id: facts.event_id,
+            event_type: facts.event_type.clone(),
+            created_at: facts.created_at,
+        })
+        .collect();
+    anchors.sort_by_key(|anchor| anchor.event_id);
+    anchors
 }
 
 /// A row that was set aside, or begun with, was never read: its id alone must do.

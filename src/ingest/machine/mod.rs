@@ -17,6 +17,8 @@ mod trouble;
 
 use std::{collections::VecDeque, time::Duration};
 
+pub use self::anchor::anchors;
+
 use self::{beside::Beside, start::Start, trouble::Outage};
 use super::{
     gaps::{GapPolicy, Gaps},
@@ -99,6 +101,8 @@ pub struct Machine {
     fault: Option<String>,
     refused: bool,
     late: LateCount,
+    /// While halted: the highest known row that is as it was, when none below it differs.
+    same_to: Option<EventId>,
     /// Rows without an id, as last told.
     bad_rows: Option<(usize, Mono)>,
     notices: Vec<Notice>,
@@ -148,6 +152,7 @@ impl Machine {
             fault: None,
             refused: false,
             late: LateCount::default(),
+            same_to: None,
             bad_rows: None,
             notices: Vec::new(),
         };
@@ -172,6 +177,13 @@ impl Machine {
     #[must_use]
     pub fn is_halted(&self) -> bool {
         matches!(self.phase, Phase::Halted(_))
+    }
+
+    /// Where the next timeline would begin when the site were accepted now: above the known rows that are as they were.
+    #[must_use]
+    pub fn would_accept_from(&self) -> Option<EventId> {
+        let same_to = self.same_to.filter(|_| self.is_halted())?;
+        Some(EventId(same_to.0 + 1))
     }
 
     /// Why the site, which answers, does not show the log.

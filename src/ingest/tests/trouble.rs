@@ -390,3 +390,29 @@ fn rows_without_an_id_are_told_now_and_then() {
     world.work(600);
     assert_eq!(world.count(|n| *n == Notice::BadRows(1)), 2);
 }
+
+#[test]
+fn after_a_restart_whole_rows_are_anchors_by_id() {
+    let event = |id: i64, timeline: u32, is_partial: bool| {
+        let mut facts = row(id, id).facts;
+        (facts.timeline, facts.is_partial) = (Timeline(timeline), is_partial);
+        crate::event::Event {
+            seq: crate::ident::Seq(1),
+            facts: facts.into(),
+            body: crate::event::Body::Dropped,
+        }
+    };
+    // In the journal's order: late ones last.
+    let recent = [
+        event(9, 0, false),
+        event(4, 1, false),
+        event(7, 1, true),
+        event(8, 1, false),
+        event(6, 1, false),
+    ];
+    let ids: Vec<i64> = anchors(&recent, Timeline(1))
+        .iter()
+        .map(|anchor| anchor.event_id.0)
+        .collect();
+    assert_eq!(ids, [4, 6, 8]);
+}

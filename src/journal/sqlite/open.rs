@@ -33,7 +33,7 @@ pub enum OpenError {
     /// Not a database, or somebody else's.
     #[error(
         "{} is not a journal of sgeventd: {found}. Restore the journal from a copy, set [state] dir to another folder, \
-         or move the file away to begin anew where [poll] start_from says", path.display()
+         or {} to begin anew where [poll] start_from says", path.display(), move_away(path)
     )]
     Foreign {
         /// The file.
@@ -51,14 +51,23 @@ pub enum OpenError {
     },
     /// It does not hold together.
     #[error(
-        "{} is damaged: {}. It was left as it is. Ways on: restore the journal from a copy, or move the file away to begin anew \
-         where [poll] start_from says", path.display(), one_line(what)
+        "{} is damaged: {}. It was left as it is. Ways on: restore the journal from a copy, or {} to begin anew \
+         where [poll] start_from says", path.display(), one_line(what), move_away(path)
     )]
     Corrupt {
         /// The file.
         path: PathBuf,
         /// What was found.
         what: String,
+    },
+    /// The file is gone, and what was written to it last is still there.
+    #[error(
+        "{} is gone, but its log {} is there and holds what was written last. Put the file back, or {} to begin anew \
+         where [poll] start_from says", path.display(), beside(path, "-wal").display(), move_away(path)
+    )]
+    Orphan {
+        /// The file.
+        path: PathBuf,
     },
     /// The operating system says no.
     #[error("cannot open {}", path.display())]
@@ -89,12 +98,20 @@ impl Sqlite {
             inspect_header(path)?;
             inspect_content(path)?;
         } else {
+            refuse_orphan(path)?;
             create(path)?;
         }
         writer(path)
             .and_then(|db| Self::new(db, path))
             .map_err(|error| sort(path, error))
     }
+}
+
+/// A log that stays behind would be read into the next database, or damage it.
+fn move_away(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    let name = name.display();
+    format!("move {name}, {name}-wal and {name}-shm away together")
 }
 
 /// SQLite's verdict without its headline, as one line.
@@ -191,16 +208,38 @@ pub(super) fn ends_meet(db: &Connection) -> rusqlite::Result<Option<String>> {
     Ok(name.map(|name| format!("plugin {name} stands beyond the newest event {last}")))
 }
 
+/// A log without its database is somebody's events: a new database beside it would take it for its own. What holds nothing goes.
+fn refuse_orphan(path: &Path) -> Result<(), OpenError> {
+    let log = beside(path, "-wal");
+    let has_rows = |found: fs::Metadata| found.len() > 0;
+    match fs::metadata(&log).map(has_rows) {
+        Ok(true) => {
+            return Err(OpenError::Orphan {
+                path: path.to_owned(),
+            });
+        }
+        Ok(false) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => return Err(io_error(&log, source)),
+    }
+    for suffix in ["-wal", "-shm"] {
+        remove(&beside(path, suffix))?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> Result<(), OpenError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(io_error(path, source)),
+        _ => Ok(()),
+    }
+}
+
 /// Makes a new database under another name first: a crash leaves either nothing or a whole one.
 fn create(path: &Path) -> Result<(), OpenError> {
     let draft = beside(path, ".new");
     for suffix in ["", "-wal", "-shm", "-journal"] {
-        match fs::remove_file(beside(&draft, suffix)) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(io_error(&draft, source));
-            }
-            _ => {}
-        }
+        remove(&beside(&draft, suffix))?;
     }
     // Made by us, so that nobody else may ever read it, whatever the umask is. SQLite gives its other files the same mode.
     let file = File::options()

@@ -130,6 +130,48 @@ fn a_crash_while_the_database_is_made_leaves_none() {
 }
 
 #[test]
+fn a_log_without_its_database_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = killed(dir.path());
+    let log = open::beside(&path, "-wal");
+    let bytes = fs::read(&log).unwrap();
+    let aside = dir.path().join("aside.db");
+    fs::rename(&path, &aside).unwrap();
+    let error = Sqlite::open(&path).err().expect("refused").to_string();
+    let all = "move journal.db, journal.db-wal and journal.db-shm away together";
+    assert!(
+        error.contains("journal.db is gone") && error.contains(all),
+        "{error}"
+    );
+    assert!(!path.exists());
+    assert_eq!(fs::read(&log).unwrap(), bytes);
+    // The one way on: the file comes back, and nothing is lost.
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(last(&Sqlite::open(&path).unwrap()), Seq(60));
+    // The other: all three go.
+    for suffix in ["", "-wal", "-shm"] {
+        let from = open::beside(&path, suffix);
+        if from.exists() {
+            fs::rename(&from, open::beside(&aside, suffix)).unwrap();
+        }
+    }
+    assert_eq!(last(&Sqlite::open(&path).unwrap()), Seq(0));
+    assert_eq!(last(&Sqlite::open(&aside).unwrap()), Seq(60));
+}
+
+#[test]
+fn a_log_that_holds_nothing_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(DATABASE);
+    fs::write(open::beside(&path, "-wal"), b"").unwrap();
+    fs::write(open::beside(&path, "-shm"), [7; 32_768]).unwrap();
+    let mut engine = Sqlite::open(&path).unwrap();
+    engine.commit(&[append(None, 1..=3)]).unwrap();
+    drop(engine);
+    assert_eq!(last(&Sqlite::open(&path).unwrap()), Seq(3));
+}
+
+#[test]
 fn a_kill_loses_nothing_that_was_answered() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Sqlite::open(&killed(dir.path())).unwrap();
