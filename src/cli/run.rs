@@ -2,7 +2,12 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, args::{ConfigArg, RunArgs}, exit::Failure, output::talk};
+use super::{
+    Exit,
+    args::{ConfigArg, RunArgs},
+    exit::Failure,
+    output::talk,
+};
 use crate::{
     config::{Config, load},
     daemon::{Daemon, DaemonError, tell_ready},

@@ -8,11 +8,7 @@ use super::{
     reach,
 };
 use crate::{
-    admin::{
-        AdminClient as _, Status,
-        client::connect,
-        status::Overall,
-    },
+    admin::{AdminClient as _, Status, client::connect, status::Overall},
     plugin::report::PluginReport,
 };
 
@@ -24,7 +20,9 @@ pub(super) fn run(args: &StatusArgs) -> Result<Exit, Failure> {
         .build()
         .map_err(|error| Failure::new(Exit::Io, &error))?;
     let status = runtime.block_on(async {
-        let client = connect(&socket).await.map_err(|error| reach::refused(&error))?;
+        let client = connect(&socket)
+            .await
+            .map_err(|error| reach::refused(&error))?;
         client
             .status()
             .await

@@ -175,9 +175,14 @@ impl AdminServer for Answering {
     async fn site_accept(&self, from: EventId) -> RpcResult<SiteAccepted> {
         let refused =
             |words: String| ErrorObjectOwned::owned(admin::api::REFUSED, words, None::<()>);
-        let ended = || refused("ingest has ended; nothing is known of what became of it".to_owned());
+        let ended =
+            || refused("ingest has ended; nothing is known of what became of it".to_owned());
         let (done, answer) = oneshot::channel();
-        let sent = self.0.ingest.send(ingest::Message::Accept(from, done)).await;
+        let sent = self
+            .0
+            .ingest
+            .send(ingest::Message::Accept(from, done))
+            .await;
         sent.map_err(|_| ended())?;
         let accepted = answer.await.map_err(|_| ended())?;
         let accepted = accepted.map_err(|error| refused(error.to_string()))?;

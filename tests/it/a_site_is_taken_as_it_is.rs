@@ -66,7 +66,10 @@ async fn a_restored_site_is_accepted_and_stays_so_after_a_kill() {
         .await;
     let from = status["site"]["accept_from"].as_i64().expect("an id");
     let first_new = site.truth().into_iter().find(|id| *id > kept);
-    assert!(kept < from && Some(from) <= first_new, "{kept} {from} {first_new:?}");
+    assert!(
+        kept < from && Some(from) <= first_new,
+        "{kept} {from} {first_new:?}"
+    );
     let (_, shown, _) = sgeventd(&studio, &["status"]).await;
     let remedy = format!("sgeventd site accept --from {from}");
     assert!(shown.contains(&remedy), "{shown}");
@@ -74,7 +77,10 @@ async fn a_restored_site_is_accepted_and_stays_so_after_a_kill() {
     let from = from.to_string();
     let (code, _, said) = sgeventd(&studio, &["site", "accept", "--from", &from]).await;
     assert_eq!(code, Some(64), "{said}");
-    assert!(said.contains("This cannot be undone") && said.contains("--yes"), "{said}");
+    assert!(
+        said.contains("This cannot be undone") && said.contains("--yes"),
+        "{said}"
+    );
     let accept = ["site", "accept", "--from", &from, "--yes", "--json"];
     let (code, answer, said) = sgeventd(&studio, &accept).await;
     assert_eq!(code, Some(0), "{said}");
@@ -87,7 +93,9 @@ async fn a_restored_site_is_accepted_and_stays_so_after_a_kill() {
     let new: Vec<i64> = site.truth().into_iter().filter(|id| *id > kept).collect();
     let wanted = known.len() + new.len();
     let has_all = |report: &Value| report["behind"] == 0 && studio.witnessed().len() >= wanted;
-    daemon.plugin_when("witness", "has all of both", has_all).await;
+    daemon
+        .plugin_when("witness", "has all of both", has_all)
+        .await;
     let status = daemon.status().await.expect("it runs");
     assert_eq!(status["site"]["state"], "ok", "{status}");
     assert_eq!(status["alerts"], json!([]), "{status}");
@@ -115,7 +123,11 @@ async fn a_state_goes_with_its_site_to_a_new_address() {
 
     let daemon = Daemon::spawn(&studio, &studio.config());
     assert_eq!(daemon.exit().await, Some(65));
-    assert!(studio.stderr().contains("sgeventd state adopt"), "{}", studio.stderr());
+    assert!(
+        studio.stderr().contains("sgeventd state adopt"),
+        "{}",
+        studio.stderr()
+    );
     let (code, _, said) = sgeventd(&studio, &["state", "adopt"]).await;
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains(&old) && said.contains(&new), "{said}");

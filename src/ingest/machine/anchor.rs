@@ -139,7 +139,9 @@ impl Machine {
             rows.map(|(row, _)| row.event_id)
         };
         let other = ids(false).min();
-        self.same_to = ids(true).filter(|id| other.is_none_or(|other| *id < other)).max();
+        self.same_to = ids(true)
+            .filter(|id| other.is_none_or(|other| *id < other))
+            .max();
         // Another row under a known id: the ids were given out anew.
         if other.is_some() {
             return None;
