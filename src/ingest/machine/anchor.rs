@@ -117,6 +117,7 @@ impl Machine {
         } else {
             self.notices.push(Notice::Rewound { head, newest });
             self.same_to = None;
+            self.left_out = 0;
             now.mono
         };
         self.phase = Phase::Halted(None);

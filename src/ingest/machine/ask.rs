@@ -29,6 +29,12 @@ impl Machine {
     }
 
     fn page_question(&mut self, now: Now) -> Question {
+        if self.proof.is_none() && self.state.head.is_some() {
+            // Without a known row only what is above the head can be believed, and late rows could fill every page.
+            self.cap = None;
+            let first = EventId(self.known_to().0 + 1);
+            return whole(vec![Range { first, last: None }], self.page());
+        }
         let page = if self.cap.is_some() { 0 } else { self.page() };
         let late = !self.counts_late(now);
         let gaps = self
@@ -96,14 +102,13 @@ impl Machine {
         let limit = self.page();
         let recent = self.recent.iter().rev().map(|row| row.event_id);
         let proof = self.proof.as_ref().map(|row| row.event_id);
-        // One less than a page: a full answer could hide one of them.
-        let mut known: Vec<EventId> = proof
-            .into_iter()
-            .chain(recent)
-            .take(limit.saturating_sub(1).max(1))
-            .collect();
+        let mut known: Vec<EventId> = proof.into_iter().chain(recent).collect();
         known.sort_unstable();
         known.dedup();
+        known.truncate(known.len() - self.left_out % known.len().max(1));
+        // One less than a page: a full answer could hide one of them.
+        let most = limit.saturating_sub(1).max(1);
+        known.drain(..known.len().saturating_sub(most));
         let ranges = known.into_iter().map(just).collect();
         Question {
             kind: Kind::Page { ranges, limit },

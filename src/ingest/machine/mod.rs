@@ -103,6 +103,8 @@ pub struct Machine {
     late: LateCount,
     /// While halted: the highest known row that is as it was, when none below it differs.
     same_to: Option<EventId>,
+    /// While halted: so many of the highest known rows are left out, because a question for them failed.
+    left_out: usize,
     /// Rows without an id, as last told.
     bad_rows: Option<(usize, Mono)>,
     notices: Vec<Notice>,
@@ -153,6 +155,7 @@ impl Machine {
             refused: false,
             late: LateCount::default(),
             same_to: None,
+            left_out: 0,
             bad_rows: None,
             notices: Vec::new(),
         };

@@ -89,6 +89,8 @@ impl Machine {
             (Phase::Following, Kind::Page { ranges, .. }) if is_lasting => {
                 self.phase = Phase::Probing(ranges);
             }
+            // One of the known rows may have begun to spoil its answers: the next question does without the highest.
+            (Phase::Halted(None), Kind::Page { .. }) => self.left_out += 1,
             _ => {}
         }
     }
