@@ -4,7 +4,7 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help demo test test-rust test-python lint fmt audit install-test-needs
+.PHONY: help demo test test-rust test-python bench lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -30,6 +30,9 @@ test-python:
 	cd sdk-python && $(abspath $(PY)) -m pytest -q
 	$(PYTHON) sdk-python/tests/run_all_pythons.py
 	$(PY) -m pytest -q tests/python/sandbox
+
+bench: ## how fast it is, against bare loops; a table, and bench/latest.json in the target folder
+	cargo bench --bench limits -- $(ROWS)
 
 lint: $(VENV)/.installed ## formatting, clippy, licences, ruff, mypy
 	cargo fmt --all --check

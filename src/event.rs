@@ -3,7 +3,7 @@
 //! In: a row of a `read` answer. Out: [`Facts`] and the body without newlines.
 //! Never: a re-serialised row, a failure because a field has an unexpected type (the field is then absent).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub struct Event {
     /// Its position in our journal.
     pub seq: Seq,
     /// What filters need.
-    pub facts: Facts,
+    pub facts: Arc<Facts>,
     /// The row itself, where it was read.
     pub body: Body,
 }

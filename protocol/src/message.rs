@@ -155,7 +155,7 @@ pub struct Delivery {
     pub behind: u64,
     /// Ids of the subscriptions that matched.
     #[serde(rename = "match", default)]
-    pub matched: Vec<String>,
+    pub matched: Vec<std::sync::Arc<str>>,
     /// An operator asked for it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replay: bool,

@@ -93,6 +93,9 @@ pub struct ConfigReport {
     pub file: String,
     /// True when the file is newer than what runs.
     pub is_newer: bool,
+    /// Keys that differ in the file and need a restart of the daemon.
+    #[serde(default)]
+    pub needs_restart: Vec<String>,
     /// Why the last reload changed nothing.
     pub error: Option<String>,
 }

@@ -126,6 +126,14 @@ impl Machine {
         }
     }
 
+    /// Other recipients and limits hold from now on; whether there is a way out stays as it is.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = Policy {
+            has_mail: self.policy.has_mail,
+            ..policy
+        };
+    }
+
     /// Takes what happened and says what is to be done.
     #[must_use]
     pub fn step(&mut self, input: Input, now: Now) -> Vec<Action> {

@@ -140,7 +140,19 @@ async fn deliver(
     let mut tries = 0;
     loop {
         tries += 1;
-        let error = match carrier.carry(parcel).await {
+        let mut carried = std::pin::pin!(carrier.carry(parcel));
+        let result = tokio::select! {
+            result = &mut carried => result,
+            // A server that is slow must not hold up our end.
+            () = stop.cancelled() => match tokio::time::timeout(LAST_WORDS, carried).await {
+                Ok(result) => result,
+                Err(_) => {
+                    status.note(Err("the other side was too slow for our end".to_owned()));
+                    return false;
+                }
+            },
+        };
+        let error = match result {
             Ok(()) => {
                 status.note(Ok(()));
                 return true;

@@ -146,6 +146,12 @@ impl Alerts {
         self.step(Input::PluginError(error));
     }
 
+    /// Other recipients and limits of mail hold from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        self.machine().set_policy(policy);
+        self.0.changed.notify_one();
+    }
+
     /// What lasts, the worst and then the oldest first.
     #[must_use]
     pub fn open(&self) -> Vec<OpenAlert> {

@@ -18,7 +18,8 @@ Verbs:
   fail kind=KIND [calls=N] [retry_after=S] [method=NAME] [id=ROW]
       http500 http502 http503 http429 html truncated fault reset hang
       empty_page no_id null_row null_entity huge_row odd_row
-  poison id=ROW              pages with this row fail, unless only ids are asked for
+  poison id=ROW [field=NAME] pages with this row fail when the field is asked for; without one,
+                             unless only ids are
   latency ms=N               every answer takes longer
   lag rows=N polls=N         polls do not see the newest rows
   jump by=N                  a hole in the ids

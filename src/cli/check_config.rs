@@ -8,12 +8,20 @@ use super::{
     exit::Failure,
     output::{data, talk},
 };
-use crate::config::{Finding, load};
+use crate::{
+    config::{Finding, Loaded, Severity, load},
+    ident::PluginName,
+    plugin::{
+        look::Wanted,
+        order::{Order, in_words},
+    },
+};
 
 /// Prints the findings; refuses what is wrong and what is not ready on this machine.
 pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let path = &args.config.config;
-    let loaded = load(path);
+    let mut loaded = load(path);
+    look_at_order(&mut loaded);
     let findings = loaded.findings().to_vec();
     let is_accepted = loaded.accept_ready().is_ok();
     if args.json {
@@ -29,6 +37,33 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     } else {
         Exit::Config
     })
+}
+
+/// Who waits for whom can only be said when the plugins are found.
+fn look_at_order(loaded: &mut Loaded) {
+    let plugins = Wanted::of(loaded.config()).survey().plugins;
+    let order = Order::of(loaded.config(), &plugins);
+    let key = |name: &PluginName| format!("plugin.{name}.after");
+    for (name, after) in &order.unknown {
+        let message = format!(
+            "`{}` names \"{after}\", and no such plugin is there; {name} does not wait until it comes",
+            key(name)
+        );
+        loaded.add(Severity::Warning, &key(name), message);
+    }
+    // A circle within the file alone has been found there.
+    let is_known = loaded
+        .findings()
+        .iter()
+        .any(|one| one.message.contains(" makes a circle: "));
+    for circle in order.circles.iter().filter(|_| !is_known) {
+        let key = circle.first().map(key).unwrap_or_default();
+        let message = format!(
+            "`after` and [order] make a circle: {}; allowed: plugins that do not wait for each other",
+            in_words(circle)
+        );
+        loaded.add(Severity::Error, &key, message);
+    }
 }
 
 fn tell(path: &std::path::Path, findings: &[Finding], is_accepted: bool) {

@@ -6,7 +6,7 @@ use super::{Exit, args::RunArgs, exit::Failure, output::talk};
 use crate::{
     config::{Config, load},
     daemon::{Daemon, DaemonError, tell_ready},
-    journal::{JournalError, OpenError, Refused, StateError},
+    journal::{JournalError, OpenError, StateError},
     process, telemetry,
 };
 
@@ -39,7 +39,8 @@ fn accept(args: &RunArgs) -> Result<Config, Failure> {
                 talk(&finding.to_string());
             }
             let count = findings.iter().filter(|one| one.is_error()).count();
-            let text = format!("the config has {count} mistakes");
+            let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+            let text = format!("the config has {count} {mistakes}");
             Err(Failure::words(Exit::Config, text))
         }
     }
@@ -63,7 +64,7 @@ async fn serve(config: Config, guard: &telemetry::Guard) -> Result<(), DaemonErr
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 guard.reopen();
-                daemon.reload().await;
+                daemon.reload(guard).await;
             }
             () = daemon.failed() => break,
         }
@@ -78,7 +79,7 @@ async fn serve(config: Config, guard: &telemetry::Guard) -> Result<(), DaemonErr
 pub(super) fn failure(error: &DaemonError) -> Failure {
     let exit = match error {
         DaemonError::Config(_) | DaemonError::Alerts(_) | DaemonError::Site(_) => Exit::Config,
-        DaemonError::Key { .. } => Exit::Config,
+        DaemonError::Key { .. } | DaemonError::Level(_) => Exit::Config,
         DaemonError::State(error) => match error {
             StateError::InUse { .. } => Exit::Locked,
             StateError::NotWritable { .. } | StateError::NoParent { .. } => Exit::CannotCreate,
@@ -91,10 +92,9 @@ pub(super) fn failure(error: &DaemonError) -> Failure {
             }
             _ => Exit::Io,
         },
-        DaemonError::Journal(JournalError::Refused(Refused::OtherSite { .. })) => {
-            return Failure::new(Exit::State, error).hint(
-                "another site needs another [state] dir; to keep this state for a site that was renamed: sgeventd state adopt",
-            );
+        DaemonError::OtherSite { .. } => {
+            return Failure::new(Exit::State, error)
+                .hint("each site needs a [state] dir of its own");
         }
         DaemonError::Journal(JournalError::Corrupt(_)) => Exit::State,
         DaemonError::Socket(_) => Exit::Io,

@@ -107,6 +107,18 @@ fn print(status: &Status, all: bool) {
         journal.state, journal.rows, journal.seq
     ));
     data(&format!("  plugins   {}", status.plugins.len()));
+    if let Some(error) = &status.config.error {
+        data(&format!(
+            "  config    invalid, the old one goes on: {error}"
+        ));
+    } else if status.config.is_newer {
+        data("  config    the file is newer than what runs: reload with SIGHUP");
+    } else if !status.config.needs_restart.is_empty() {
+        let keys = status.config.needs_restart.join(", ");
+        data(&format!(
+            "  config    changed, and applied by a restart only: {keys}"
+        ));
+    }
     data("");
     let mut plugins: Vec<&PluginReport> = status
         .plugins

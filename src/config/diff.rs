@@ -3,7 +3,7 @@
 //! In: the config that runs, the new one, the plugins that are known. Out: [`Diff`].
 //! Never: a change that is carried out.
 
-use super::types::Config;
+use super::types::{Alerts, Config, Log, Mail, Poll};
 use crate::ident::PluginName;
 
 /// What differs between two configs.
@@ -74,45 +74,96 @@ fn differing(keys: &[(&'static str, bool)]) -> Vec<&'static str> {
         .collect()
 }
 
+/// Pairs of a key's name and whether it differs.
+macro_rules! keys {
+    ($old:expr, $new:expr; $($section:ident: $($key:ident)+;)+) => {
+        vec![$($((
+            concat!(stringify!($section), ".", stringify!($key)),
+            $old.$section.$key != $new.$section.$key,
+        ),)+)+]
+    };
+}
+
 fn needs_restart(old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
-    vec![
-        ("site", old.site != new.site),
-        ("scripts", old.scripts != new.scripts),
-        ("poll.nudge", old.poll.nudge != new.poll.nudge),
-        ("state", old.state != new.state),
-        ("log.format", old.log.format != new.log.format),
-        ("log.file", old.log.file != new.log.file),
-        ("log.per_plugin", old.log.per_plugin != new.log.per_plugin),
-        ("log.rotate", old.log.rotate != new.log.rotate),
-        ("log.traffic", old.log.traffic != new.log.traffic),
-        ("mail", old.mail != new.mail),
-        ("alerts.webhook", old.alerts.webhook != new.alerts.webhook),
-        ("admin.socket", old.admin.socket != new.admin.socket),
-        ("admin.group", old.admin.group != new.admin.group),
-        ("admin.http", old.admin.http != new.admin.http),
-        ("admin.token", old.admin.token != new.admin.token),
-        ("admin.url", old.admin.url != new.admin.url),
-        ("telemetry", old.telemetry != new.telemetry),
-    ]
+    let mut keys = keys![old, new;
+        site: url script key proxy proxy_password ca_file timeout max_retry_wait max_calls session_uuid;
+        poll: nudge;
+        state: dir settle;
+        log: format file per_plugin rotate traffic;
+        alerts: webhook;
+        admin: socket group http token url;
+        telemetry: otlp;
+    ];
+    match (&old.mail, &new.mail) {
+        (None, None) => {}
+        (Some(old), Some(new)) => {
+            let (old, new) = (Mails { mail: old }, Mails { mail: new });
+            keys.extend(keys![old, new; mail: server tls ca_file from username password;]);
+        }
+        _ => keys.push(("mail", true)),
+    }
+    keys
+}
+
+/// Names `[mail]` as the other sections are named.
+struct Mails<'a> {
+    mail: &'a Mail,
 }
 
 fn at_once(old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
-    let mut poll = new.poll.clone();
-    poll.nudge.clone_from(&old.poll.nudge);
-    vec![
-        ("poll", old.poll != poll),
-        ("gap", old.gap != new.gap),
-        ("retention", old.retention != new.retention),
-        (
-            "plugins.paths",
-            !old.plugins.paths.iter().map(|p| &p.path).eq(new
-                .plugins
-                .paths
-                .iter()
-                .map(|p| &p.path)),
-        ),
+    let mut keys = keys![old, new;
+        poll: interval max_interval page start_from;
+        gap: timeout give_up hold;
+        retention: age size orphan;
+        log: level;
+        alerts: lag;
+    ];
+    let paths = |config: &Config| -> Vec<_> {
+        let paths = config.plugins.paths.iter();
+        paths.map(|entry| entry.path.clone()).collect()
+    };
+    keys.extend([
+        ("scripts", old.scripts != new.scripts),
+        ("plugins.paths", paths(old) != paths(new)),
         ("order", old.order != new.order),
-        ("log.level", old.log.level != new.log.level),
-        ("alerts.lag", old.alerts.lag != new.alerts.lag),
-    ]
+    ]);
+    if let (Some(old), Some(new)) = (&old.mail, &new.mail) {
+        let (old, new) = (Mails { mail: old }, Mails { mail: new });
+        keys.extend(keys![old, new; mail: to digest max_per_day;]);
+    }
+    keys
+}
+
+/// The new config as far as it takes effect without a restart: what needs one keeps its old value.
+#[must_use]
+pub fn applied(old: &Config, new: Config) -> Config {
+    let mail = match (&old.mail, new.mail) {
+        (Some(old), Some(new)) => Some(Mail {
+            to: new.to,
+            digest: new.digest,
+            max_per_day: new.max_per_day,
+            ..old.clone()
+        }),
+        (old, _) => old.clone(),
+    };
+    Config {
+        site: old.site.clone(),
+        state: old.state.clone(),
+        poll: Poll {
+            nudge: old.poll.nudge.clone(),
+            ..new.poll
+        },
+        log: Log {
+            level: new.log.level,
+            ..old.log.clone()
+        },
+        alerts: Alerts {
+            lag: new.alerts.lag,
+            ..old.alerts.clone()
+        },
+        admin: old.admin.clone(),
+        telemetry: old.telemetry.clone(),
+        mail,
+        ..new
+    }
 }

@@ -33,6 +33,21 @@ impl Loaded {
         &self.findings
     }
 
+    /// The config, whole in any case.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Adds what somebody else found about a key.
+    pub fn add(&mut self, severity: Severity, key: &str, message: String) {
+        let mut finding = Finding::of_file(severity, message, None);
+        finding.place = self.config.places.get(key).cloned();
+        finding.key = key.to_owned();
+        self.findings.push(finding);
+        sort(&mut self.findings);
+    }
+
     /// The config and the lesser findings, as `run` takes it.
     ///
     /// # Errors

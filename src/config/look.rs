@@ -28,6 +28,10 @@ pub(super) fn look(config: &Config) -> Vec<Noted> {
         noted.extend(unusable_folder(&key, &entry.path));
     }
     for (key, source) in config.keys() {
+        // Where the file could not be read so far, only its default stands for it.
+        if key == "site.key" && !config.places.contains_key(&key) {
+            continue;
+        }
         if let Err(error) = source.load() {
             noted.push(Noted::error(key.clone(), format!("`{key}`: {error}")));
         }

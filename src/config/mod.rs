@@ -20,7 +20,7 @@ mod tree;
 mod types;
 mod value;
 
-pub use diff::{Diff, diff};
+pub use diff::{Diff, applied, diff};
 pub use finding::{Excerpt, Finding, Severity};
 pub use key::{KeyError, KeySource, KeyUse};
 pub use load::{Loaded, load, parse};

@@ -492,13 +492,32 @@ fn a_reload_names_what_changed_and_what_must_wait() {
             vec!["plugins.paths"],
         ),
         ("user = \"sg\"", "user = \"o\"", vec![a, c], vec![], vec![]),
-        ("mill.example", "loft.example", vec![], vec!["site"], vec![]),
+        (
+            "mill.example",
+            "loft.example",
+            vec![],
+            vec!["site.url"],
+            vec![],
+        ),
         (
             "[plugins]",
             "[state]\ndir = \"/s\"\n[log]\nlevel = \"debug\"\n[plugins]",
             vec![],
-            vec!["state"],
+            vec!["state.dir"],
             vec!["log.level"],
+        ),
+        (
+            "[plugins]",
+            "[poll]\ninterval = \"2s\"\n[gap]\nhold = \"1s\"\n[retention]\nage = \"1d\"\n[alerts]\nlag = \"1m\"\n[scripts.x]\nkey = { file = \"/x\" }\n[plugins]",
+            vec![],
+            vec![],
+            vec![
+                "poll.interval",
+                "gap.hold",
+                "retention.age",
+                "alerts.lag",
+                "scripts",
+            ],
         ),
     ] {
         let new = config(&with(LAYERS).replacen(from, to, 1));
@@ -511,6 +530,12 @@ fn a_reload_names_what_changed_and_what_must_wait() {
             },
             "{from} to {to}"
         );
+        // What is applied differs from the new one by nothing but what needs a restart.
+        let all = diff(&old, &new, &known);
+        let now = super::applied(&old, new.clone());
+        let left = diff(&now, &new, &[]);
+        assert_eq!((left.restart, left.applied), (all.restart, vec![]));
+        assert_eq!(diff(&old, &now, &known).restart, [""; 0]);
     }
 }
 

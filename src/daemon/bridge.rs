@@ -1,6 +1,9 @@
 //! Small adapters between folders that know nothing of each other.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -12,7 +15,7 @@ use crate::{
     journal::{Journal, JournalError, Op, Refused, STATE_TOTAL_MAX},
     services::{Observer, StateError, StateStore, Withheld},
     site::{CallRecord, CallTap},
-    telemetry::{Direction, Traffic, TrafficRecord},
+    telemetry::{Detail, Direction, Traffic, TrafficRecord},
 };
 
 /// The plugins' key-value state, in the journal.
@@ -90,15 +93,45 @@ impl Observer for LogWithheld {
     }
 }
 
-/// Every call to the site, one line each way.
-pub(super) struct TrafficOfCalls(pub(super) Traffic);
+/// Every call to the site, one line each way, as far as its plugin's `traffic` goes.
+#[derive(Clone)]
+pub(super) struct TrafficOfCalls {
+    traffic: Traffic,
+    /// Plugins with a `traffic` key of their own.
+    own: Arc<RwLock<BTreeMap<PluginName, Detail>>>,
+}
+
+impl TrafficOfCalls {
+    pub(super) fn new(traffic: Traffic) -> Self {
+        let own = Arc::default();
+        Self { traffic, own }
+    }
+
+    /// What a plugin's config says now.
+    pub(super) fn set(&self, plugin: &PluginName, detail: Option<Detail>) {
+        let mut own = self.own.write().unwrap_or_else(PoisonError::into_inner);
+        match detail {
+            Some(detail) => own.insert(plugin.clone(), detail),
+            None => own.remove(plugin),
+        };
+    }
+
+    fn of(&self, plugin: Option<&PluginName>) -> Traffic {
+        let Some(plugin) = plugin else {
+            return self.traffic.clone();
+        };
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        self.traffic.for_plugin(plugin, own.get(plugin).copied())
+    }
+}
 
 impl CallTap for TrafficOfCalls {
     fn tried(&self, call: &CallRecord<'_>) {
-        if !self.0.is_on() {
+        let traffic = self.of(call.plugin);
+        if !traffic.is_on() {
             return;
         }
-        let with_bodies = self.0.wants_bodies();
+        let with_bodies = traffic.wants_bodies();
         let body = |bytes: Option<&[u8]>| bytes.filter(|_| with_bodies).map(Bytes::copy_from_slice);
         let record = |direction| TrafficRecord {
             time: Clock::unix(),
@@ -113,13 +146,13 @@ impl CallTap for TrafficOfCalls {
             status: None,
             body: body(call.payload.map(str::as_bytes)),
         };
-        self.0.record(record(Direction::ToSite));
+        traffic.record(record(Direction::ToSite));
         let status = match (call.error, call.status) {
             (Some(error), _) => error.to_string(),
             (None, Some(status)) => status.to_string(),
             (None, None) => "ok".to_owned(),
         };
-        self.0.record(TrafficRecord {
+        traffic.record(TrafficRecord {
             bytes: call.received_bytes as u64,
             latency: Some(call.elapsed),
             status: Some(status.into()),

@@ -7,6 +7,7 @@ use crate::{
     alert, config,
     journal::{JournalError, OpenError, StateError},
     site,
+    telemetry::LogError,
 };
 
 /// Why the daemon does not run.
@@ -35,12 +36,25 @@ pub enum DaemonError {
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The state was made with another site.
+    #[error("the state directory {} belongs to {found}, not to {asked}", dir.display())]
+    OtherSite {
+        /// The state directory.
+        dir: PathBuf,
+        /// Whom it belongs to.
+        found: Box<str>,
+        /// Who asks.
+        asked: Box<str>,
+    },
     /// The journal cannot go on.
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The admin socket cannot be served.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// `log.level` cannot be set.
+    #[error(transparent)]
+    Level(#[from] LogError),
     /// A folder or file of ours cannot be made.
     #[error("cannot make {}", path.display())]
     Make {

@@ -1,7 +1,7 @@
 //! All plugins: what is found gets a task, what changed is told to its task, what vanished is waited for.
 //!
 //! In: what the looker saw, a changed config. Out: orders to plugin tasks, their reports.
-//! Never: a plugin's process, an event.
+//! Never: a plugin's process, an event, a wait for a plugin's task or file system.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,19 +16,18 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::DaemonError;
+use super::{DaemonError, bridge::TrafficOfCalls, setup, tell::Teller};
 use crate::{
     admin::status::NotPlugin,
-    alert::{Alert, CauseKey, Grade},
-    config::{Config, StartFrom},
+    config::Config,
     ident::{PluginName, Seq},
-    journal::{JournalError, Place},
+    journal::{JournalError, Op, When},
     plugin::{
-        discovery::{Found, language},
-        look::{Looker, Seen, Wanted},
+        discovery::Found,
+        look::{Identity, Looker, Seen, Wanted},
+        order::Order as Links,
         report::PluginReport,
         setup::{Handle, ORDERS, Order as PluginOrder, Setup, Shared},
-        spec::{Places, launch},
         task::{self, Parts},
     },
     site::Session,
@@ -36,19 +35,23 @@ use crate::{
 
 /// A file that is gone for so long is gone.
 const GONE: Duration = Duration::from_secs(10);
+/// An order that found its plugin busy is tried again this often.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What the herd is told.
 pub(super) enum Order {
-    /// Did the loop turn, and a plugin with it?
+    /// Did the loop turn?
     Beat(oneshot::Sender<()>),
-    /// The config that holds from now on.
-    Reload(Box<Config>),
+    /// The config that holds from now on, with the sessions of the scripts that it names.
+    Reload(Box<Config>, BTreeMap<String, Session>),
 }
 
 /// What `status` shows of all plugins.
 #[derive(Default, Clone)]
 pub(super) struct Reports {
     pub(super) plugins: BTreeMap<PluginName, watch::Receiver<PluginReport>>,
+    /// Those that are there: a file that is gone for good holds nothing back in the journal.
+    pub(super) present: BTreeSet<PluginName>,
     pub(super) not_plugins: Vec<NotPlugin>,
 }
 
@@ -58,6 +61,10 @@ pub(super) struct Herd {
     pub(super) config: Config,
     /// The session of each script that the config names.
     pub(super) sessions: BTreeMap<String, Session>,
+    /// How much of each plugin's calls is in the traffic log.
+    pub(super) calls: TrafficOfCalls,
+    /// Which file has which name.
+    pub(super) files: BTreeMap<PluginName, PathBuf>,
     /// The Python SDK's folder.
     pub(super) sdk: PathBuf,
     /// Our own environment, of which plugins see a part.
@@ -69,20 +76,49 @@ pub(super) struct Herd {
 struct Kept {
     handle: Handle,
     found: Found,
-    identity: [u8; 32],
-    watched: Vec<String>,
+    identity: Identity,
+    after: BTreeSet<PluginName>,
     gone_since: Option<tokio::time::Instant>,
     is_told_gone: bool,
+    /// Orders for which its queue had no room.
+    late: Vec<PluginOrder>,
+}
+
+impl Kept {
+    /// Tells its task something, now or when it has room.
+    fn tell(&mut self, order: PluginOrder) {
+        // The newest setup is the whole truth: an older one is not worth telling any more.
+        if matches!(order, PluginOrder::Changed(_) | PluginOrder::Configured(_)) {
+            self.late.retain(|late| !late.is_replaced_by(&order));
+        }
+        self.late.push(order);
+        self.tell_late();
+    }
+
+    fn tell_late(&mut self) {
+        let mut late = std::mem::take(&mut self.late).into_iter();
+        while let Some(order) = late.next() {
+            // A task that has ended takes no orders: the daemon stops.
+            if let Err(mpsc::error::TrySendError::Full(order)) = self.handle.orders.try_send(order)
+            {
+                self.late = std::iter::once(order).chain(late).collect();
+                return;
+            }
+        }
+    }
 }
 
 struct Running {
     herd: Herd,
     looker: Looker,
     kept: BTreeMap<PluginName, Kept>,
+    /// How far each has settled, by name: for those that wait for one that is not there yet, too.
+    settled: BTreeMap<PluginName, watch::Sender<Seq>>,
+    links: Links,
     tasks: JoinSet<(PluginName, Result<(), JournalError>)>,
     stop: CancellationToken,
     last: Seen,
-    told_missing: BTreeSet<PathBuf>,
+    teller: Teller,
 }
 
 /// Runs all plugins until `stop`; returns when the last one has ended.
@@ -90,34 +126,39 @@ struct Running {
 /// # Errors
 /// When the journal cannot go on, or a task of ours panicked.
 pub(super) async fn run(herd: Herd, stop: CancellationToken) -> Result<(), DaemonError> {
-    let (looker, mut seen) = Looker::start(wanted(&herd.config)).map_err(|source| {
-        let what = "cannot start the thread that looks at plugin files";
+    let wanted = Wanted::of(&herd.config);
+    let (looker, mut seen) = Looker::start(wanted, herd.files.clone()).map_err(|source| {
+        let what = "cannot start the threads that look at plugin files";
         DaemonError::System { what, source }
     })?;
     let mut running = Running {
+        teller: Teller::new(herd.shared.alerts.clone()),
         herd,
         looker,
         kept: BTreeMap::new(),
+        settled: BTreeMap::new(),
+        links: Links::default(),
         tasks: JoinSet::new(),
         stop: stop.clone(),
         last: Seen::default(),
-        told_missing: BTreeSet::new(),
     };
     loop {
-        let gone = running.next_gone();
+        let wake = running.next_wake();
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(seen) = seen.recv() => running.see(seen).await,
-            Some(order) = running.herd.orders.recv() => running.obey(order).await,
+            Some(seen) = seen.recv() => running.see(seen),
+            Some(order) = running.herd.orders.recv() => running.obey(order),
             Some(done) = running.tasks.join_next() => ended(done)?,
-            () = sleep_until(gone) => running.tell_gone().await,
+            () = sleep_until(wake) => running.tell_late(),
             () = watch_changed(&mut running.kept) => running.want(),
         }
     }
+    // One that could not write must not take the others' time to drain.
+    let mut result = Ok(());
     while let Some(done) = running.tasks.join_next().await {
-        ended(done)?;
+        result = result.and(ended(done));
     }
-    Ok(())
+    result
 }
 
 fn ended(
@@ -152,72 +193,103 @@ async fn watch_changed(kept: &mut BTreeMap<PluginName, Kept>) {
     futures::future::select_all(changes).await;
 }
 
-fn layer_language(layer: &crate::config::PluginLayer) -> &'static str {
-    let first = layer
-        .command
-        .as_ref()
-        .and_then(|command| command.as_ref()?.first());
-    first.map_or("", |first| language(first.as_ref()))
-}
-
-fn wanted(config: &Config) -> Wanted {
-    let folders = config.plugins.paths.iter();
-    let base = config.file.parent().unwrap_or(&config.file).to_owned();
-    let commands = config.plugin.iter().filter_map(|(name, layer)| {
-        let command = layer.command.clone().flatten()?;
-        let file = command.first().map(PathBuf::from);
-        Some(Found {
-            name: PluginName::new(name.as_str()),
-            path_index: None,
-            file: file.filter(|file| file.is_absolute()),
-            command,
-            watch: Vec::new(),
-            base: base.clone(),
-            language: layer_language(layer),
-        })
-    });
-    Wanted {
-        folders: folders.map(|entry| entry.path.clone()).collect(),
-        commands: commands.collect(),
-        watch: BTreeMap::new(),
-    }
-}
-
 impl Running {
-    async fn see(&mut self, seen: Seen) {
+    fn see(&mut self, seen: Seen) {
         self.last = seen;
-        let names: Vec<PluginName> = self.last.found.plugins.keys().cloned().collect();
-        for name in names {
-            let Some(found) = self.last.found.plugins.get(&name).cloned() else {
-                continue;
-            };
-            let identity = self.last.identity.get(&name).copied().unwrap_or_default();
-            let watched = self.last.watched.get(&name).cloned().unwrap_or_default();
-            if !self.kept.contains_key(&name) {
-                self.add(found, identity);
-                continue;
-            }
-            let setup = self.setup(&found);
-            let Some(kept) = self.kept.get_mut(&name) else {
-                continue;
-            };
-            let order = if kept.is_told_gone {
-                Some(PluginOrder::Appeared(Box::new(setup)))
-            } else if kept.found != found || kept.watched == watched && kept.identity != identity {
-                Some(PluginOrder::Changed(Box::new(setup)))
-            } else {
-                None
-            };
-            // Another set of watched files has another hash: that alone is no change.
-            (kept.identity, kept.found, kept.watched) = (identity, found, watched);
-            (kept.gone_since, kept.is_told_gone) = (None, false);
-            if let Some(order) = order {
-                let _ended = kept.handle.orders.send(order).await;
+        self.link();
+        let plugins = std::mem::take(&mut self.last.found.plugins);
+        for (name, found) in &plugins {
+            let identity = self.last.identity.get(name).cloned().unwrap_or_default();
+            self.see_one(name, found, identity);
+        }
+        self.last.found.plugins = plugins;
+        self.tell_links();
+        self.note_files();
+        self.note_gone();
+        self.teller.missing(&self.last.found.missing);
+        self.publish();
+    }
+
+    fn see_one(&mut self, name: &PluginName, found: &Found, identity: Identity) {
+        if !self.kept.contains_key(name) {
+            self.add(found, identity);
+            return;
+        }
+        let setup = self.setup(found);
+        let after = self.after(name);
+        let Some(kept) = self.kept.get_mut(name) else {
+            return;
+        };
+        let order = if kept.is_told_gone {
+            Some(PluginOrder::Appeared(Box::new(setup)))
+        } else if kept.found != *found || identity.differs(&kept.identity) {
+            Some(PluginOrder::Changed(Box::new(setup)))
+        } else {
+            None
+        };
+        (kept.identity, kept.found) = (identity, found.clone());
+        (kept.gone_since, kept.is_told_gone) = (None, false);
+        if let Some(order) = order {
+            kept.after = after;
+            kept.tell(order);
+        }
+    }
+
+    /// Who waits for whom, now that these are there.
+    fn link(&mut self) {
+        let plugins = &self.last.found.plugins;
+        self.links = Links::of(&self.herd.config, plugins);
+        for name in plugins.keys().filter(|name| !self.kept.contains_key(*name)) {
+            // Nobody runs ahead while it starts.
+            settled_of(&mut self.settled, name).send_replace(Seq(0));
+        }
+        self.teller.links(&self.links);
+    }
+
+    /// Tells those whose order alone has changed.
+    fn tell_links(&mut self) {
+        for name in self.kept.keys().cloned().collect::<Vec<_>>() {
+            let (after, receivers) = (self.after(&name), self.receivers(&name));
+            if let Some(kept) = self.kept.get_mut(&name)
+                && kept.after != after
+            {
+                kept.after = after;
+                kept.tell(PluginOrder::After(receivers));
             }
         }
-        self.note_gone();
-        self.tell_missing();
-        self.publish();
+    }
+
+    fn after(&self, name: &PluginName) -> BTreeSet<PluginName> {
+        self.links.after.get(name).cloned().unwrap_or_default()
+    }
+
+    fn receivers(&mut self, name: &PluginName) -> Vec<watch::Receiver<Seq>> {
+        let after = self.after(name);
+        let settled = &mut self.settled;
+        let receivers = after
+            .iter()
+            .map(|other| settled_of(settled, other).subscribe());
+        receivers.collect()
+    }
+
+    /// Keeps which file has which name: it has it after a restart, too.
+    fn note_files(&mut self) {
+        for (name, found) in &self.last.found.plugins {
+            let Some(place) = &found.place else { continue };
+            let Some(text) = place.to_str() else { continue };
+            if self.herd.files.get(name) == Some(place) {
+                continue;
+            }
+            let op = Op::PluginFile {
+                plugin: name.clone(),
+                file: text.into(),
+            };
+            // Without room it is written at the next look.
+            if let Ok(ticket) = self.herd.shared.journal.try_submit(vec![op], When::Now) {
+                drop(ticket);
+                self.herd.files.insert(name.clone(), place.clone());
+            }
+        }
     }
 
     /// Plugins whose file is gone; where a whole folder is gone with them, their processes go on.
@@ -234,57 +306,36 @@ impl Running {
         }
     }
 
-    fn next_gone(&self) -> Option<tokio::time::Instant> {
-        let waiting = self.kept.values().filter(|kept| !kept.is_told_gone);
-        waiting
-            .filter_map(|kept| Some(kept.gone_since? + GONE))
-            .min()
+    fn next_wake(&self) -> Option<tokio::time::Instant> {
+        let kept = self.kept.values();
+        let gone = kept.filter(|kept| !kept.is_told_gone);
+        let gone = gone.filter_map(|kept| Some(kept.gone_since? + GONE)).min();
+        let is_late = self.kept.values().any(|kept| !kept.late.is_empty());
+        let again = is_late.then(|| tokio::time::Instant::now() + AGAIN);
+        gone.into_iter().chain(again).min()
     }
 
-    async fn tell_gone(&mut self) {
+    /// Tells what had to wait: that a file is gone for good, and orders that found no room.
+    fn tell_late(&mut self) {
         let now = tokio::time::Instant::now();
         for kept in self.kept.values_mut() {
             let is_due = kept.gone_since.is_some_and(|since| now >= since + GONE);
             if is_due && !kept.is_told_gone {
                 kept.is_told_gone = true;
-                let _ended = kept.handle.orders.send(PluginOrder::Vanished).await;
+                kept.tell(PluginOrder::Vanished);
             }
+            kept.tell_late();
         }
+        self.publish();
     }
 
-    fn tell_missing(&mut self) {
-        let key = |path: &PathBuf| CauseKey::new(format!("path/{}", path.display()));
-        for (path, reason) in &self.last.found.missing {
-            if self.told_missing.insert(path.clone()) {
-                let sentence = format!(
-                    "the plugin path {} cannot be read: {reason}",
-                    path.display()
-                );
-                let by_itself =
-                    "It is looked at again all the time; its plugins start when it is there.";
-                self.herd.shared.alerts.begin(Alert {
-                    by_itself: by_itself.to_owned(),
-                    ..Alert::new(key(path), "plugin_path", Grade::Error, sentence)
-                });
-            }
-        }
-        let missing = &self.last.found.missing;
-        let alerts = &self.herd.shared.alerts;
-        self.told_missing.retain(|path| {
-            let is_missing = missing.contains_key(path);
-            if !is_missing {
-                alerts.end(&key(path));
-            }
-            is_missing
-        });
-    }
-
-    fn add(&mut self, found: Found, identity: [u8; 32]) {
+    fn add(&mut self, found: &Found, identity: Identity) {
         let name = found.name.clone();
-        let setup = self.setup(&found);
+        self.teller.named(found);
+        let setup = self.setup(found);
         let (orders, inbox) = mpsc::channel(ORDERS);
         let (report, reports) = watch::channel(PluginReport::of(&name, &setup.file));
-        let (settled, settleds) = watch::channel(Seq(0));
+        let settled = settled_of(&mut self.settled, &name);
         let (watch, watches) = watch::channel(Vec::new());
         let parts = Parts {
             name: name.clone(),
@@ -303,120 +354,76 @@ impl Running {
             name: name.clone(),
             orders,
             report: reports,
-            settled: settleds,
             watch: watches,
         };
         let kept = Kept {
             handle,
-            found,
+            found: found.clone(),
             identity,
-            watched: Vec::new(),
+            after: self.after(&name),
             gone_since: None,
             is_told_gone: false,
+            late: Vec::new(),
         };
         self.kept.insert(name, kept);
         self.herd.shared.host.count(self.kept.len());
     }
 
     /// How a plugin is run, as the config stands.
-    fn setup(&self, found: &Found) -> Setup {
-        let config = &self.herd.config;
-        let settings = config.plugin(&found.name, found.path_index).settings;
-        let root = config.state.dir.join("plugins").join(found.name.as_str());
-        let (data, tmp) = (root.join("data"), root.join("tmp"));
-        let places = Places {
-            data: &data,
-            tmp: &tmp,
-            sdk: &self.herd.sdk,
-        };
-        let environment = &self.herd.environment;
-        let launch = launch(found, &found.name, &settings, &places, environment);
-        let own = std::slice::from_ref(&config.site.script);
-        let scripts = if settings.scripts.is_empty() {
-            own
-        } else {
-            &settings.scripts
-        };
-        let sessions = scripts
-            .iter()
-            .filter_map(|script| self.herd.sessions.get(script).cloned());
-        let before = self.before(found);
-        let after = settings.after.iter().chain(&before);
-        let after = after
-            .filter(|other| **other != found.name)
-            .filter_map(|other| Some(self.kept.get(other)?.handle.settled.clone()));
-        Setup {
-            file: found.file.as_ref().map_or_else(
-                || found.command.join(" "),
-                |file| file.display().to_string(),
-            ),
-            language: found.language.to_owned(),
-            sessions: sessions.collect(),
-            after: after.collect(),
-            uses_session_uuid: config.site.session_uuid,
-            start: place(settings.start_from),
-            paths: (data.clone(), tmp.clone()),
-            launch,
-            settings,
-        }
+    fn setup(&mut self, found: &Found) -> Setup {
+        let after = self.receivers(&found.name);
+        let setup = setup::of(&self.herd, found, after);
+        let traffic = setup.settings.traffic.map(Into::into);
+        self.herd.calls.set(&found.name, traffic);
+        setup
     }
 
-    /// `[order] upstream`: the file before this one in its folder, by name.
-    fn before(&self, found: &Found) -> Option<PluginName> {
-        let config = &self.herd.config;
-        let entry = config.plugins.paths.get(found.path_index?)?;
-        if !config.order.upstream.contains(&entry.path) {
-            return None;
-        }
-        let plugins = self.last.found.plugins.values();
-        let beside = plugins.filter(|other| other.path_index == found.path_index);
-        let earlier = beside.filter(|other| other.file < found.file);
-        let last = earlier.max_by(|one, other| one.file.cmp(&other.file))?;
-        Some(last.name.clone())
-    }
-
-    async fn obey(&mut self, order: Order) {
+    fn obey(&mut self, order: Order) {
         match order {
             Order::Beat(turned) => {
-                if let Some(kept) = self.kept.values().next() {
-                    let (beat, beaten) = oneshot::channel();
-                    let sent = kept.handle.orders.try_send(PluginOrder::Beat(beat));
-                    if sent.is_ok() {
-                        tokio::spawn(async move {
-                            if beaten.await.is_ok() {
-                                let _gone = turned.send(());
-                            }
-                        });
-                        return;
-                    }
-                }
+                // Who asked may have gone.
                 let _gone = turned.send(());
             }
-            Order::Reload(config) => self.reload(*config).await,
+            Order::Reload(config, sessions) => self.reload(*config, sessions),
         }
     }
 
     /// Only plugins whose effective settings differ are started again.
-    async fn reload(&mut self, config: Config) {
+    fn reload(&mut self, config: Config, sessions: BTreeMap<String, Session>) {
         let old = std::mem::replace(&mut self.herd.config, config);
+        let changed_keys: BTreeSet<&String> = old
+            .scripts
+            .iter()
+            .filter(|(name, script)| self.herd.config.scripts.get(*name) != Some(script))
+            .map(|(name, _)| name)
+            .collect();
+        self.herd.sessions = sessions;
         self.want();
+        self.link();
         for name in self.kept.keys().cloned().collect::<Vec<_>>() {
             let Some(found) = self.kept.get(&name).map(|kept| kept.found.clone()) else {
                 continue;
             };
             let before = old.plugin(&name, found.path_index).settings;
             let setup = self.setup(&found);
-            if before != setup.settings
-                && let Some(kept) = self.kept.get(&name)
-            {
-                let order = PluginOrder::Configured(Box::new(setup));
-                let _ended = kept.handle.orders.send(order).await;
+            let after = self.after(&name);
+            // Another command is another thing to look at: it is told when it was.
+            let is_other = before.command != setup.settings.command;
+            let mut scripts = setup.settings.scripts.iter();
+            let has_keys = scripts.any(|script| changed_keys.contains(script));
+            if is_other || before == setup.settings && !has_keys {
+                continue;
+            }
+            if let Some(kept) = self.kept.get_mut(&name) {
+                kept.after = after;
+                kept.tell(PluginOrder::Configured(Box::new(setup)));
             }
         }
+        self.tell_links();
     }
 
     fn want(&mut self) {
-        let mut now = wanted(&self.herd.config);
+        let mut now = Wanted::of(&self.herd.config);
         for (name, kept) in &self.kept {
             let watch = kept.handle.watch.borrow().clone();
             now.watch.insert(name.clone(), watch);
@@ -427,9 +434,11 @@ impl Running {
     fn publish(&self) {
         let plugins = self.kept.iter();
         let plugins = plugins.map(|(name, kept)| (name.clone(), kept.handle.report.clone()));
+        let present = self.kept.iter().filter(|(_, kept)| !kept.is_told_gone);
         let not_plugins = self.last.found.not_plugins.iter();
         self.herd.reports.send_replace(Reports {
             plugins: plugins.collect(),
+            present: present.map(|(name, _)| name.clone()).collect(),
             not_plugins: not_plugins
                 .map(|(path, reason)| NotPlugin {
                     path: path.display().to_string(),
@@ -440,11 +449,11 @@ impl Running {
     }
 }
 
-fn place(start: StartFrom) -> Place {
-    match start {
-        StartFrom::Latest => Place::Latest,
-        StartFrom::Oldest => Place::Oldest,
-        StartFrom::EventId(id) => Place::Event(id),
-        StartFrom::Time(time) => Place::Time(time),
-    }
+/// How far a plugin has settled; one that is not there holds nobody up.
+fn settled_of(
+    all: &mut BTreeMap<PluginName, watch::Sender<Seq>>,
+    name: &PluginName,
+) -> watch::Sender<Seq> {
+    let fresh = || watch::channel(Seq(u64::MAX)).0;
+    all.entry(name.clone()).or_insert_with(fresh).clone()
 }

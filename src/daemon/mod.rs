@@ -1,7 +1,7 @@
 //! The daemon: every task is built here from the config, started in order, stopped in reverse.
 //!
 //! ```text
-//!   state locked ─► journal ─► alerts ─► site ─► ingest ─► plugins ─► admin socket ─► ready
+//!   state locked ─► admin socket bound ─► journal ─► alerts ─► site ─► ingest ─► plugins ─► socket served ─► ready
 //! ```
 //! Whoever asks "what runs here?" reads [`Daemon::start`].
 
@@ -10,8 +10,13 @@ mod error;
 mod herd;
 mod notify;
 mod reload;
+mod room;
+mod schema;
 mod sdk;
+mod setup;
 mod status;
+mod tell;
+mod upkeep;
 
 use std::{
     collections::BTreeMap,
@@ -30,24 +35,16 @@ pub use error::DaemonError;
 use crate::{
     admin::{AdminServer as _, Status, server::AdminSocket},
     alert::{self, Alerts},
-    clock::{Clock, Unix},
+    clock::Clock,
     config::{Config, StartFrom},
     ingest::{self, SiteReport},
-    journal::{
-        self, Health, Journal, Op, Options, Sqlite, StateDir,
-        retention::{Policy, Retention},
-    },
+    journal::{self, Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir},
     plugin::setup::Shared,
     process::{self, Spawner},
     services::Services,
     site::{Session, Site, SiteOptions},
-    telemetry::{Guard, Traffic},
+    telemetry::Guard,
 };
-
-/// Retention looks this often.
-const UPKEEP: Duration = Duration::from_secs(60);
-/// Rows stay longer than ingest may ask for a gap.
-const ROWS_AGE: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// A daemon that runs.
 pub struct Daemon {
@@ -72,6 +69,8 @@ impl Daemon {
         let traffic = guard.traffic();
         let keys = load_keys(&config)?;
         let state = StateDir::open(&config.state.dir)?;
+        // Before anything is handed out: a socket that cannot be had ends the daemon.
+        let socket = AdminSocket::bind(&config.admin.socket, &config.admin.group)?;
         let engine = Sqlite::open(&state.database())?;
         let missing = state.missing(engine.last());
         let options = Options {
@@ -88,8 +87,10 @@ impl Daemon {
             );
         }
         let url: Box<str> = config.site.url.as_str().trim_end_matches('/').into();
-        journal.write(Op::Site { url }).await?;
-        end_children(&journal).await?;
+        let owned = journal.write(Op::Site { url }).await;
+        owned.map_err(|error| other_site(error, &config))?;
+        let whose = whose(&config.state.dir);
+        end_children(&journal, Arc::clone(&whose)).await?;
 
         let stop = CancellationToken::new();
         let stop_rest = CancellationToken::new();
@@ -98,8 +99,12 @@ impl Daemon {
         let options = alert::Options::new(&config, &host)?;
         let alerts = alert::start(options, clock, &tasks, &stop_rest);
 
-        let site = Site::new(&site_options(&config, &keys, &traffic))?;
+        let calls = bridge::TrafficOfCalls::new(traffic.clone());
+        let site = Site::new(&site_options(&config, &keys, calls.clone()))?;
         let sessions = sessions(&config, &keys, &site);
+        let files = journal.query(|reader| reader.files()).await?;
+        let files = files.into_iter();
+        let files = files.map(|(name, file)| (name, String::from(file).into()));
         let (site_report, site_reports) = watch::channel(SiteReport {
             url: site.origin(),
             state: "starting".to_owned(),
@@ -122,6 +127,12 @@ impl Daemon {
         let spawner = spawner()?;
         let store = Arc::new(bridge::Store(journal.clone()));
         let services = Services::new(store, bridge::observer());
+        tasks.spawn(schema::watch(
+            journal.clone(),
+            services.clone(),
+            stop_rest.clone(),
+        ));
+        let (lag, lags) = watch::channel(config.alerts.lag);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let shared = Shared {
             journal: journal.clone(),
@@ -132,15 +143,18 @@ impl Daemon {
             traffic: traffic.clone(),
             site: site.clone(),
             starts: Arc::new(Semaphore::new(cores)),
+            whose,
             host: Arc::default(),
             settle: (config.state.settle.wait, config.state.settle.count),
-            lag: config.alerts.lag,
+            lag: lags,
         };
         let (reports, all_reports) = watch::channel(herd::Reports::default());
         let (herd_orders, inbox) = mpsc::channel(16);
         let herd = herd::Herd {
             shared,
-            sessions,
+            sessions: sessions.clone(),
+            files: files.collect(),
+            calls,
             sdk: sdk::unpack(&config.state.dir)?,
             environment: std::env::vars_os().collect(),
             orders: inbox,
@@ -160,24 +174,39 @@ impl Daemon {
             state_dir: config.state.dir.clone(),
             traffic_log: config.log.traffic.file.clone(),
         });
-        let socket = AdminSocket::bind(&config.admin.socket, &config.admin.group)?;
         let methods = status::Answering(Arc::clone(&desk)).into_rpc();
         tasks.spawn(socket.serve(methods.into(), stop_rest.clone()));
-        tasks.spawn(upkeep(
+        let (retention, policies) = watch::channel(upkeep::policy(&config));
+        tasks.spawn(upkeep::run(
             journal.clone(),
             alerts.clone(),
-            config.clone(),
+            policies,
             all_reports,
             stop_rest.clone(),
         ));
         let loops = notify::Loops {
             journal: journal.clone(),
-            ingest: ingest_orders,
+            ingest: ingest_orders.clone(),
             herd: herd_orders.clone(),
         };
+        tasks.spawn(room::watch(
+            journal.health(),
+            alerts.clone(),
+            config.state.dir.clone(),
+            stop_rest.clone(),
+        ));
         tasks.spawn(process::reap_orphans(stop_rest.clone()));
         let lines = desk.lines(&tasks, stop_rest.clone());
-        tasks.spawn(notify::watch(loops, lines, stop_rest.clone()));
+        let stops = (stop.clone(), stop_rest.clone());
+        tasks.spawn(notify::watch(loops, lines, stops));
+        let targets = reload::Targets {
+            ingest: ingest_orders,
+            herd: herd_orders,
+            retention,
+            lag,
+            site,
+            sessions,
+        };
         Ok(Self {
             journal,
             ingest,
@@ -186,7 +215,7 @@ impl Daemon {
             stop_rest,
             tasks,
             desk,
-            reloader: reload::Reloader::new(config, config_state, herd_orders, alerts),
+            reloader: reload::Reloader::new(config, config_state, targets, alerts),
         })
     }
 
@@ -209,8 +238,10 @@ impl Daemon {
     }
 
     /// Reads the config again and applies what can be applied.
-    pub async fn reload(&mut self) {
-        self.reloader.reload().await;
+    pub async fn reload(&mut self, guard: &Guard) {
+        notify::reloading();
+        self.reloader.reload(guard).await;
+        notify::tell(&[sd_notify::NotifyState::Ready]);
     }
 
     /// Waits until something of it has ended by itself: then it must be stopped.
@@ -229,14 +260,20 @@ impl Daemon {
     /// The first thing that went wrong, now or before.
     pub async fn stop(self) -> Result<(), DaemonError> {
         notify::tell(&[sd_notify::NotifyState::Stopping]);
+        self.journal.leave();
         self.stop.cancel();
         let herd = joined(self.herd.await, "the plugins");
         let ingest = joined(self.ingest.await, "ingest");
         self.stop_rest.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        let health = self.journal.health().borrow().clone();
+        let journal = match health {
+            Health::Broken(error) => Err(error.into()),
+            _ => Ok(()),
+        };
         self.journal.close().await;
-        herd.and(ingest)
+        herd.and(ingest).and(journal)
     }
 }
 
@@ -256,6 +293,17 @@ fn joined(
     what: &str,
 ) -> Result<(), DaemonError> {
     result.unwrap_or_else(|error| Err(DaemonError::Panic(format!("{what} ({error})"))))
+}
+
+fn other_site(error: JournalError, config: &Config) -> DaemonError {
+    match error {
+        JournalError::Refused(Refused::OtherSite { found, asked }) => DaemonError::OtherSite {
+            dir: config.state.dir.clone(),
+            found,
+            asked,
+        },
+        error => error.into(),
+    }
 }
 
 /// Every key that the config names, by the config's key.
@@ -287,7 +335,7 @@ fn sessions(
 fn site_options(
     config: &Config,
     keys: &BTreeMap<String, crate::secret::Secret>,
-    traffic: &Traffic,
+    calls: bridge::TrafficOfCalls,
 ) -> SiteOptions {
     let site = &config.site;
     SiteOptions {
@@ -297,7 +345,7 @@ fn site_options(
         timeout: site.timeout,
         max_calls: site.max_calls,
         max_retry_wait: site.max_retry_wait,
-        tap: Some(Arc::new(bridge::TrafficOfCalls(traffic.clone()))),
+        tap: Some(Arc::new(calls)),
         ..SiteOptions::new(site.url.as_str().trim_end_matches('/'))
     }
 }
@@ -325,10 +373,23 @@ async fn ingest_parts(
     let recent = recent.filter(|event| event.facts.timeline == timeline);
     let anchors = recent.map(|event| journal::Anchor {
         event_id: event.facts.event_id,
-        event_type: event.facts.event_type,
+        event_type: event.facts.event_type.clone(),
         created_at: event.facts.created_at,
     });
-    let policy = ingest::Policy {
+    Ok(ingest::Parts {
+        machine: ingest::Machine::new(ingest_policy(config), kept, anchors.collect()),
+        session,
+        journal: journal.clone(),
+        alerts: alerts.clone(),
+        clock,
+        report,
+        orders,
+    })
+}
+
+/// How ingest follows the event log.
+fn ingest_policy(config: &Config) -> ingest::Policy {
+    ingest::Policy {
         interval: config.poll.interval,
         max_interval: config.poll.max_interval,
         page: config.poll.page as usize,
@@ -342,16 +403,7 @@ async fn ingest_parts(
         gap_give_up: config.gap.give_up,
         gap_hold: config.gap.hold,
         max_retry_wait: config.site.max_retry_wait,
-    };
-    Ok(ingest::Parts {
-        machine: ingest::Machine::new(policy, kept, anchors.collect()),
-        session,
-        journal: journal.clone(),
-        alerts: alerts.clone(),
-        clock,
-        report,
-        orders,
-    })
+    }
 }
 
 /// Rows that may serve as an anchor when the head is gone from sight.
@@ -372,7 +424,7 @@ fn spawner() -> Result<Spawner, DaemonError> {
 }
 
 /// Plugins of a daemon that died are ended before new ones start.
-async fn end_children(journal: &Journal) -> Result<(), DaemonError> {
+async fn end_children(journal: &Journal, whose: Arc<str>) -> Result<(), DaemonError> {
     let children = journal.query(|reader| reader.children()).await?;
     let left = process::end_recorded(&children).await;
     for child in &children {
@@ -383,47 +435,21 @@ async fn end_children(journal: &Journal) -> Result<(), DaemonError> {
         let (pid, start_time) = (child.pid, child.start_time);
         journal.write(Op::ChildRemove { pid, start_time }).await?;
     }
+    let left = tokio::task::spawn_blocking(move || process::end_left_behind(&whose)).await;
+    if let Ok(count @ 1..) = left {
+        tracing::warn!(
+            count,
+            "what plugins of the last daemon had started was ended"
+        );
+    }
     Ok(())
 }
 
-/// Retention and the lines of the lock file, once a minute.
-async fn upkeep(
-    journal: Journal,
-    alerts: Alerts,
-    config: Config,
-    herd: watch::Receiver<herd::Reports>,
-    stop: CancellationToken,
-) {
-    let clock = Clock::start();
-    let mut retention = Retention::new(Policy {
-        age: config.retention.age,
-        size: config.retention.size,
-        orphan: config.retention.orphan,
-        rows_age: ROWS_AGE.max(2 * config.gap.give_up),
-    });
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(UPKEEP) => {}
-        }
-        let present = herd.borrow().plugins.keys().cloned().collect();
-        match retention.look(&journal, clock.now(), present).await {
-            Ok(report) => {
-                for orphan in report.new_orphans {
-                    let key = alert::CauseKey::of_plugin(&orphan, "orphan");
-                    let sentence =
-                        format!("{orphan} is gone for so long that it holds nothing back any more");
-                    alerts.once(alert::Alert::new(
-                        key,
-                        "orphan",
-                        alert::Grade::Warning,
-                        sentence,
-                    ));
-                }
-            }
-            Err(error) => tracing::warn!(%error, "retention took no step"),
-        }
-    }
+/// What the marks of our processes begin with: the same for each daemon on this state.
+fn whose(state: &std::path::Path) -> Arc<str> {
+    let whole = state.canonicalize();
+    let whole = whole.as_deref().unwrap_or(state);
+    whole.to_string_lossy().into()
 }
 
 fn hostname() -> String {
@@ -433,6 +459,3 @@ fn hostname() -> String {
         |name| name.to_string_lossy().into_owned(),
     )
 }
-
-/// When the daemon started, for `status`.
-type Started = Unix;

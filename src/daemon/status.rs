@@ -10,13 +10,14 @@ use jsonrpsee::core::{RpcResult, async_trait};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Started, herd, reload::ConfigState};
+use super::{herd, reload::ConfigState};
 use crate::{
     admin::{
         AdminServer, Status,
         status::{AlertReport, JournalReport, Overall},
     },
     alert::Alerts,
+    clock::Unix,
     ingest::SiteReport,
     journal::{Extent, Health, Journal},
     plugin::report::PluginReport,
@@ -27,7 +28,7 @@ const LINES: Duration = Duration::from_secs(2);
 
 /// Everything that `status` is made of.
 pub(super) struct Desk {
-    pub(super) started_at: Started,
+    pub(super) started_at: Unix,
     pub(super) journal: Journal,
     pub(super) site: watch::Receiver<SiteReport>,
     pub(super) herd: watch::Receiver<herd::Reports>,
@@ -75,9 +76,7 @@ impl Desk {
         let health = self.journal.health().borrow().clone();
         let state = match &health {
             Health::Working => "ok".to_owned(),
-            Health::Stalled { .. } => {
-                "no space left, or the database is held: nothing is written".to_owned()
-            }
+            Health::Stalled(error) => format!("{error}; nothing is written while that lasts"),
             Health::Broken(error) => error.to_string(),
             Health::Closed => "closed".to_owned(),
         };

@@ -3,6 +3,8 @@
 //! In: facts of an event, its body when a condition on `meta` needs it. Out: the subscriptions that match.
 //! An event type that nobody asked for costs one look into a hash map. Never: the wire, the site.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use sgeventd_protocol::manifest::{
@@ -42,7 +44,7 @@ pub struct Filter {
 
 #[derive(Debug, Clone)]
 struct Compiled {
-    id: String,
+    id: Arc<str>,
     events: FxHashMap<Box<str>, Attributes>,
     /// Attributes for every type; none when types are named.
     any_type: Option<Attributes>,
@@ -73,7 +75,7 @@ impl Filter {
 
     /// The names of subscriptions, as `delivery.match` shows them.
     #[must_use]
-    pub fn names(&self, matched: &[u16]) -> Vec<String> {
+    pub fn names(&self, matched: &[u16]) -> Vec<Arc<str>> {
         matched
             .iter()
             .filter_map(|index| Some(self.subscriptions.get(usize::from(*index))?.id.clone()))
@@ -188,7 +190,7 @@ fn compile(subscription: &Subscription) -> Compiled {
     };
     let named = events.filter(|_| any_type.is_none()).unwrap_or_default();
     Compiled {
-        id: subscription.id.clone(),
+        id: subscription.id.as_str().into(),
         events: named
             .into_iter()
             .map(|(kind, wanted)| (kind.into_boxed_str(), wanted))

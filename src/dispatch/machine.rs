@@ -2,9 +2,10 @@
 //!
 //! Never: I/O, a clock, chance, a process. What is handed out twice was never settled on disk.
 
-use std::{collections::BTreeSet, sync::Arc};
+mod bodies;
+mod commit;
 
-use bytes::Bytes;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     filter::{Filter, Verdict},
@@ -15,17 +16,21 @@ use crate::{
     clock::{Mono, Now},
     event::{Body, Event},
     ident::{PluginName, Seq},
-    journal::{Counts, Cursor, CursorChange, NewDead, OpenEntry, Origin},
+    journal::{Counts, Cursor, NewDead, OpenEntry, Origin},
 };
 
 /// The open list is bounded: when it is full, the plugin waits.
 pub const OPEN_MAX: usize = 1000;
+/// Rows of one read: a read for each row that is settled would cost more than the delivery.
+const READ_ROWS: usize = 256;
 /// Settlements that may wait for the disk.
 pub const UNCOMMITTED_MAX: usize = 1000;
 /// Progress without a settlement is written this seldom: repeating it only filters again.
 const LAZY: std::time::Duration = std::time::Duration::from_secs(10);
 /// Events in a row that used up their attempts: the plugin fails, not the event.
 const EXHAUSTED_MAX: u32 = 3;
+/// What is said of an event whose body nobody has.
+const PRUNED: &str = "its body was pruned here, and the site no longer has the row";
 /// Lone crashes after which the event is to blame.
 const CRASHES_MAX: u32 = 2;
 
@@ -60,6 +65,9 @@ pub struct Machine {
     policy: Policy,
     filter: Filter,
     position: Seq,
+    /// The highest one that was handed out or settled. What waits above it is found again by reading: the journal
+    /// hears of no row that is read ahead.
+    touched: Seq,
     open: OpenList,
     out: usize,
     /// Out when the process crashed: one at a time until these are settled.
@@ -69,7 +77,7 @@ pub struct Machine {
     exhausted: u32,
     refusal: Option<Refusal>,
     needs_body: Option<Arc<Event>>,
-    /// Wanted events whose bodies are not read: nothing goes out before they are.
+    /// Wanted events whose bodies are not read: their lanes wait for them.
     unread: Vec<Seq>,
     /// Nothing above it goes out: others must settle it first.
     ceiling: Seq,
@@ -85,7 +93,6 @@ struct Pending {
     counts: Counts,
     unwritten: usize,
     is_urgent: bool,
-    has_moved: bool,
     since: Option<Mono>,
 }
 
@@ -98,6 +105,7 @@ impl Machine {
             policy,
             filter,
             position,
+            touched: position,
             open: OpenList::default(),
             out: 0,
             suspects: BTreeSet::new(),
@@ -120,7 +128,13 @@ impl Machine {
                 self.open
                     .add(self.policy.order, event, matched, entry, true);
             }
-            _ => {
+            // It matched when it was opened, and nothing says that it does not any more.
+            Verdict::NeedsBody => {
+                self.note_unread(&event);
+                self.open
+                    .add(self.policy.order, event, Vec::new(), entry, true);
+            }
+            Verdict::No => {
                 self.change.counts.skipped += 1;
                 self.change.settled.push(entry.seq);
                 self.note(now, true);
@@ -136,7 +150,7 @@ impl Machine {
 
     /// The names of subscriptions.
     #[must_use]
-    pub fn names(&self, matched: &[u16]) -> Vec<String> {
+    pub fn names(&self, matched: &[u16]) -> Vec<Arc<str>> {
         self.filter.names(matched)
     }
 
@@ -167,22 +181,9 @@ impl Machine {
     /// How many rows to read, and after which position; none while there is no room.
     #[must_use]
     pub fn poll_read(&self) -> Option<(Seq, usize)> {
-        let room = OPEN_MAX.saturating_sub(self.open.len());
-        (room > 0 && self.needs_body.is_none() && self.refusal.is_none())
-            .then_some((self.position, room.min(256)))
-    }
-
-    /// The event whose body decides whether it is wanted.
-    #[must_use]
-    pub fn poll_body(&self) -> Option<&Arc<Event>> {
-        self.needs_body.as_ref()
-    }
-
-    /// The body of that event, or that the journal no longer has it.
-    pub fn handle_body(&mut self, event: &Arc<Event>, now: Now) {
-        if self.needs_body.take().is_some() {
-            self.handle_rows(std::slice::from_ref(event), now);
-        }
+        let has_room = self.open.len() + READ_ROWS <= OPEN_MAX;
+        (has_room && self.needs_body.is_none() && self.refusal.is_none())
+            .then_some((self.position, READ_ROWS))
     }
 
     /// Looks at rows after the position, in order; stops at one whose body is needed.
@@ -205,36 +206,13 @@ impl Machine {
                         .add(self.policy.order, Arc::clone(event), matched, entry, false);
                 }
             }
-            self.position = event.seq;
-            self.change.has_moved = true;
-            self.change.since.get_or_insert(now.mono);
+            self.passed(event.seq, now);
         }
     }
 
-    /// Wanted events whose bodies must be read before anything goes out.
-    #[must_use]
-    pub fn poll_unread(&self) -> &[Seq] {
-        &self.unread
-    }
-
-    /// Those bodies; none: neither the journal nor the site has it any more, the event becomes a dead letter.
-    pub fn handle_bodies(&mut self, bodies: Vec<(Seq, Option<Bytes>)>, now: Now) {
-        for (seq, body) in bodies {
-            self.unread.retain(|unread| *unread != seq);
-            match (self.open.get_mut(seq), body) {
-                (Some(open), Some(body)) => {
-                    open.event = Arc::new(Event {
-                        body: Body::Here(body),
-                        ..Event::clone(&open.event)
-                    });
-                }
-                (Some(_), None) => {
-                    let error = "its body was pruned here, and the site no longer has the row";
-                    self.bury(seq, "pruned", error, now);
-                }
-                (None, _) => {}
-            }
-        }
+    fn passed(&mut self, seq: Seq, now: Now) {
+        self.position = seq;
+        self.change.since.get_or_insert(now.mono);
     }
 
     /// Nothing above this position goes out: the plugins that come first have not settled it.
@@ -271,7 +249,7 @@ impl Machine {
             1
         };
         let is_full = self.change.unwritten >= UNCOMMITTED_MAX;
-        let is_held = self.holds_for_commit || is_full || !self.unread.is_empty();
+        let is_held = self.holds_for_commit || is_full;
         if self.out >= window || self.refusal.is_some() || is_held {
             return None;
         }
@@ -279,9 +257,10 @@ impl Machine {
             self.refusal = Some(Refusal::Failing);
             return None;
         }
-        let seq = self.open.take_ready(now.unix, self.ceiling)?;
+        let seq = self.next_fresh(now)?;
         let open = self.open.get_mut(seq)?;
         open.entry.deliveries += 1;
+        self.touched = self.touched.max(seq);
         self.out += 1;
         self.change.counts.delivered += 1;
         Some(Delivery {
@@ -291,6 +270,27 @@ impl Machine {
             is_replay: open.entry.origin != Origin::Event,
             progress: open.entry.progress.clone(),
         })
+    }
+
+    /// The next event that may go out; those that have become too old while they waited are passed over.
+    fn next_fresh(&mut self, now: Now) -> Option<Seq> {
+        loop {
+            let seq = self.open.take_ready(now.unix, self.ceiling)?;
+            let open = self.open.get_mut(seq)?;
+            let is_first = open.entry.deliveries == 0 && open.entry.origin == Origin::Event;
+            let event = Arc::clone(&open.event);
+            if !is_first || !self.is_too_old(&event, now) {
+                return Some(seq);
+            }
+            self.settle(seq, |counts| counts.too_old += 1, now);
+        }
+    }
+
+    /// An event that was about to go out does not fit on a line.
+    pub fn handle_too_large(&mut self, seq: Seq, error: &str, now: Now) {
+        self.out = self.out.saturating_sub(1);
+        self.change.counts.delivered = self.change.counts.delivered.saturating_sub(1);
+        self.bury(seq, "too_large", error, now);
     }
 
     /// How the attempt at an event ended. `is_charged`: false when the site was away meanwhile.
@@ -383,7 +383,9 @@ impl Machine {
     /// When [`Self::poll_commit`] or [`Self::poll_delivery`] may have something new.
     #[must_use]
     pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
-        let retry = self.open.next_at().map(|at| now.mono + (at - now.unix));
+        // One that is due waits for the process or its turn: no time to wake up for.
+        let retry = self.open.next_at().filter(|at| *at > now.unix);
+        let retry = retry.map(|at| now.mono + (at - now.unix));
         let commit = self
             .change
             .since
@@ -392,68 +394,10 @@ impl Machine {
         retry.into_iter().chain(commit).min()
     }
 
-    /// What the journal must hear of now; answered by [`Self::handle_committed`].
-    pub fn poll_commit(&mut self, now: Now) -> Option<CursorChange> {
-        let since = self.change.since?;
-        let is_due = self.change.is_urgent
-            || self.change.unwritten >= self.policy.settle_count
-            || now.mono >= since + self.commit_wait();
-        if self.committing || !is_due {
-            return None;
-        }
-        self.committing = true;
-        Some(self.take_change())
-    }
-
-    /// Everything that was not written yet, at a stop.
-    pub fn take_change(&mut self) -> CursorChange {
-        let Pending {
-            settled,
-            dead,
-            counts,
-            ..
-        } = std::mem::take(&mut self.change);
-        let mut put = Vec::new();
-        for (_, open) in self.open.iter_mut() {
-            if !open.is_kept || open.is_changed {
-                (open.is_kept, open.is_changed) = (true, false);
-                put.push(open.entry.clone());
-            }
-        }
-        CursorChange {
-            plugin: self.plugin.clone(),
-            position: self.position,
-            put,
-            settled,
-            dead,
-            counts,
-        }
-    }
-
-    /// The last change is on disk.
-    pub fn handle_committed(&mut self) {
-        self.committing = false;
-        // A crash that came while the commit was under way waits for its own.
-        self.holds_for_commit = self
-            .open
-            .iter_mut()
-            .any(|(_, open)| open.is_changed && open.entry.crashes > 0);
-    }
-
-    fn commit_wait(&self) -> std::time::Duration {
-        if self.change.unwritten > 0 {
-            self.policy.settle_wait
-        } else {
-            LAZY
-        }
-    }
-
     fn judge(&self, event: &Event) -> Verdict {
         let body = match &event.body {
             Body::Here(body) => Some(&body[..]),
-            // Without its body nothing is known of its meta.
-            Body::Dropped => Some(&b"{}"[..]),
-            Body::Unread => None,
+            Body::Dropped | Body::Unread => None,
         };
         self.filter.judge(&event.facts, body)
     }
@@ -471,6 +415,7 @@ impl Machine {
 
     fn settle(&mut self, seq: Seq, count: impl FnOnce(&mut Counts), now: Now) {
         self.suspects.remove(&seq);
+        self.touched = self.touched.max(seq);
         if let Some(open) = self.open.remove(seq) {
             count(&mut self.change.counts);
             if open.is_kept {
@@ -483,7 +428,9 @@ impl Machine {
 
     fn bury(&mut self, seq: Seq, reason: &str, error: &str, now: Now) {
         self.suspects.remove(&seq);
+        self.touched = self.touched.max(seq);
         if let Some(open) = self.open.remove(seq) {
+            self.change.unwritten += 1;
             self.change.counts.dead += 1;
             let (attempts, at) = (open.entry.attempts.max(open.entry.crashes).max(1), now.unix);
             self.change.dead.push(NewDead {

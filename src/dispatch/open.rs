@@ -3,25 +3,31 @@
 //! At most one event of a lane is out; a delayed retry holds up its own lane only. Each step costs the logarithm of the list.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
+    hash::BuildHasher as _,
+    ops::Bound,
     sync::Arc,
 };
+
+use bytes::Bytes;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::policy::Order;
 use crate::{
     clock::Unix,
-    event::{Event, Facts},
+    event::{Body, Event, Facts},
     ident::Seq,
     journal::OpenEntry,
 };
 
 /// What keeps its order with what.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
     /// Everything.
     All,
-    /// The events of one entity; none: those without one.
-    Entity(Option<(Box<str>, i64)>),
+    /// The events of one entity, by the hash of its type and its id; none: those without one. Two types with one hash
+    /// would share a lane, which only keeps more in order.
+    Entity(Option<(u64, i64)>),
     /// The events of one project; none: those without one.
     Project(Option<i64>),
     /// Nothing: each event alone.
@@ -35,7 +41,7 @@ impl Lane {
             Order::Entity => Self::Entity(
                 facts
                     .entity_or_subject()
-                    .map(|link| (link.kind.clone(), link.id)),
+                    .map(|link| (FxBuildHasher.hash_one(&link.kind), link.id)),
             ),
             Order::Project => Self::Project(facts.project.as_ref().map(|link| link.id)),
             Order::None => Self::Alone(seq),
@@ -61,7 +67,7 @@ pub(super) struct Open {
 #[derive(Debug, Default)]
 pub(super) struct OpenList {
     all: BTreeMap<Seq, Open>,
-    lanes: HashMap<Lane, BTreeSet<Seq>>,
+    lanes: FxHashMap<Lane, BTreeSet<Seq>>,
     /// First of their lanes, not out, their time has come.
     ready: BTreeSet<Seq>,
     /// First of their lanes, not out, to wait.
@@ -97,6 +103,17 @@ impl OpenList {
         self.all.get_mut(&seq)
     }
 
+    /// The lowest open position above another.
+    pub(super) fn first_above(&self, seq: Seq) -> Option<Seq> {
+        let above = (Bound::Excluded(seq), Bound::Unbounded);
+        self.all.range(above).next().map(|(seq, _)| *seq)
+    }
+
+    /// Those up to a position.
+    pub(super) fn up_to_mut(&mut self, seq: Seq) -> impl Iterator<Item = &mut Open> {
+        self.all.range_mut(..=seq).map(|(_, open)| open)
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Seq, &mut Open)> {
         self.all.iter_mut()
     }
@@ -111,7 +128,7 @@ impl OpenList {
     ) {
         let seq = event.seq;
         let lane = Lane::of(order, seq, &event.facts);
-        self.lanes.entry(lane.clone()).or_default().insert(seq);
+        self.lanes.entry(lane).or_default().insert(seq);
         self.all.insert(
             seq,
             Open {
@@ -121,7 +138,7 @@ impl OpenList {
                 is_out: false,
                 is_kept,
                 is_changed: false,
-                lane: lane.clone(),
+                lane,
             },
         );
         self.line_up(&lane);
@@ -138,16 +155,28 @@ impl OpenList {
                 self.lanes.remove(&open.lane);
             }
         }
-        let lane = open.lane.clone();
+        let lane = open.lane;
         self.line_up(&lane);
         Some(open)
+    }
+
+    /// The body of one that was not read; its lane may go.
+    pub(super) fn fill(&mut self, seq: Seq, body: Bytes) {
+        if let Some(open) = self.all.get_mut(&seq) {
+            open.event = Arc::new(Event {
+                body: Body::Here(body),
+                ..Event::clone(&open.event)
+            });
+            let lane = open.lane;
+            self.line_up(&lane);
+        }
     }
 
     /// Takes one back that was out.
     pub(super) fn put_back(&mut self, seq: Seq) {
         if let Some(open) = self.all.get_mut(&seq) {
             open.is_out = false;
-            let lane = open.lane.clone();
+            let lane = open.lane;
             self.line_up(&lane);
         }
     }
@@ -192,7 +221,11 @@ impl OpenList {
         if is_lane_out {
             return;
         }
-        match self.all.get(seq).and_then(|open| open.entry.next_at) {
+        let Some(open) = self.all.get(seq) else {
+            return;
+        };
+        match open.entry.next_at {
+            _ if !matches!(open.event.body, Body::Here(_)) => {}
             Some(at) => {
                 self.delayed.insert((at, *seq));
             }

@@ -9,6 +9,8 @@ use crate::{clock::Unix, ident::EventId, journal::Gap};
 
 /// Ranges in one request: a filter with more conditions is slow on real sites.
 pub const RANGES_MAX: usize = 100;
+/// A part that was set aside and was not asked by itself yet.
+const NOT_YET: Unix = Unix(0);
 /// Ranges with fewer ids between them are asked as one.
 const MERGE_BELOW: i64 = 50;
 /// The part of a page that known ids between merged ranges may cost, so that new events always find room in it.
@@ -92,19 +94,83 @@ impl Gaps {
         true
     }
 
-    /// Marks one id as a row that spoils its answers: it is asked alone from now on.
-    pub fn mark_unreadable(&mut self, id: EventId, since: Unix, asked: Unix) {
-        let since = self.find(id).map_or(since, |at| self.list[at].since);
-        self.fill(id);
-        let single = Gap {
-            first: id,
-            last: id,
-            since,
-            asked,
-            is_unreadable: true,
+    /// Sets ids aside that spoil their answers, as far as they are missing: they are asked alone from now on. False when none is missing.
+    pub fn mark_unreadable(&mut self, first: EventId, last: EventId, asked: Unix) -> bool {
+        let mut is_any = false;
+        let mut list = Vec::with_capacity(self.list.len() + 2);
+        for gap in self.list.drain(..) {
+            if gap.last < first || last < gap.first {
+                list.push(gap);
+                continue;
+            }
+            is_any = true;
+            let inside = Gap {
+                first: gap.first.max(first),
+                last: gap.last.min(last),
+                asked,
+                is_unreadable: true,
+                ..gap
+            };
+            let below = Gap {
+                last: EventId(inside.first.0 - 1),
+                ..gap
+            };
+            let above = Gap {
+                first: EventId(inside.last.0 + 1),
+                ..gap
+            };
+            let parts = [below, inside, above].into_iter();
+            list.extend(parts.filter(|part| part.first <= part.last));
+        }
+        self.list = list;
+        is_any
+    }
+
+    /// These ids failed again though the site lives: halves of more than one are asked next, a single one when its time comes.
+    /// True when it is a single one that was found just now.
+    pub fn failed_alone(&mut self, range: (EventId, EventId), site_now: Unix) -> bool {
+        let Some(at) = self.find_set_aside(range.0) else {
+            return false;
         };
-        let at = self.list.partition_point(|gap| gap.first < id);
-        self.list.insert(at, single);
+        let gap = self.list[at];
+        if gap.first == gap.last {
+            self.list[at].asked = gap.asked.max(site_now);
+            return gap.asked == NOT_YET;
+        }
+        let middle = EventId(gap.first.0 + (gap.last.0 - gap.first.0) / 2);
+        let lower = Gap {
+            last: middle,
+            asked: NOT_YET,
+            ..gap
+        };
+        let upper = Gap {
+            first: EventId(middle.0 + 1),
+            asked: NOT_YET,
+            ..gap
+        };
+        self.list.splice(at..=at, [lower, upper]);
+        false
+    }
+
+    /// Ids that were set aside could be read up to `covered_to`: what is still missing of them is an ordinary gap.
+    pub fn read_alone(&mut self, range: (EventId, EventId), covered_to: EventId) {
+        let Some(at) = self.find_set_aside(range.0) else {
+            return;
+        };
+        let gap = self.list[at];
+        let read = Gap {
+            last: gap.last.min(covered_to),
+            is_unreadable: false,
+            ..gap
+        };
+        let rest = Gap {
+            first: EventId(read.last.0.saturating_add(1)),
+            asked: NOT_YET,
+            ..gap
+        };
+        let parts = [read, rest].into_iter();
+        self.list
+            .splice(at..=at, parts.filter(|part| part.first <= part.last));
     }
 
     /// Notes a row that was read with fewer fields only.
@@ -116,34 +182,55 @@ impl Gaps {
     }
 
     /// The ranges to ask for now: the young ones always, the late ones when their time has come; longest unasked first.
-    /// `page`: rows of the answer, 0: ranges are not joined.
+    /// `page`: rows of the answer, 0: ranges are not joined. `late`: false while the late ones are being counted.
     #[must_use]
     pub fn due(
         &self,
         site_now: Option<Unix>,
         policy: &GapPolicy,
         page: usize,
+        late: bool,
     ) -> Vec<(EventId, EventId)> {
-        let mut due: Vec<&Gap> = self
-            .list
-            .iter()
-            .filter(|gap| !gap.is_unreadable && is_due(gap, site_now, policy))
-            .collect();
+        let is_wanted = |gap: &&Gap| {
+            !gap.is_unreadable
+                && is_due(gap, site_now, policy)
+                && (late || !is_counted(gap, site_now, policy))
+        };
+        let mut due: Vec<&Gap> = self.list.iter().filter(is_wanted).collect();
         due.sort_by_key(|gap| gap.asked);
         due.truncate(RANGES_MAX);
         due.sort_by_key(|gap| gap.first);
         self.merge(&due, i64::try_from(page / MERGE_SHARE).unwrap_or(i64::MAX))
     }
 
-    /// One unreadable row whose time has come.
+    /// At most `ids_max` ids that were set aside and whose time has come: the lower half of a search first, then the longest unasked.
     #[must_use]
-    pub fn due_alone(&self, site_now: Option<Unix>, policy: &GapPolicy) -> Option<EventId> {
-        let late = |gap: &&Gap| gap.is_unreadable && is_late_due(gap, site_now, policy);
-        self.list
+    pub fn due_alone(
+        &mut self,
+        site_now: Unix,
+        policy: &GapPolicy,
+        ids_max: usize,
+    ) -> Option<(EventId, EventId)> {
+        let late =
+            |(_, gap): &(_, &Gap)| gap.is_unreadable && is_late_due(gap, Some(site_now), policy);
+        let (at, gap) = self
+            .list
             .iter()
+            .enumerate()
             .filter(late)
-            .min_by_key(|gap| gap.asked)
-            .map(|gap| gap.first)
+            .min_by_key(|(_, gap)| gap.asked)?;
+        let gap = *gap;
+        let reach = i64::try_from(ids_max).unwrap_or(i64::MAX);
+        let last = gap.last.min(EventId(gap.first.0.saturating_add(reach - 1)));
+        let rest = Gap {
+            first: EventId(last.0 + 1),
+            ..gap
+        };
+        if rest.first <= rest.last {
+            self.list[at].last = last;
+            self.list.insert(at + 1, rest);
+        }
+        Some((gap.first, last))
     }
 
     /// How many late gaps wait to be asked, and the span they lie in.
@@ -154,10 +241,8 @@ impl Gaps {
         policy: &GapPolicy,
     ) -> (usize, Option<(EventId, EventId)>) {
         let late = |gap: &&Gap| {
-            let age = site_now - gap.since;
             !gap.is_unreadable
-                && policy.timeout <= age
-                && age < policy.give_up
+                && is_counted(gap, Some(site_now), policy)
                 && is_due(gap, Some(site_now), policy)
         };
         let mut due = self.list.iter().filter(late);
@@ -213,6 +298,10 @@ impl Gaps {
         self.list.get(at).filter(|gap| gap.first <= id).map(|_| at)
     }
 
+    fn find_set_aside(&self, id: EventId) -> Option<usize> {
+        self.find(id).filter(|at| self.list[*at].is_unreadable)
+    }
+
     /// Joins neighbours, but never across a row that spoils its answer.
     fn merge(&self, due: &[&Gap], mut budget: i64) -> Vec<(EventId, EventId)> {
         let mut ranges: Vec<(EventId, EventId)> = Vec::with_capacity(due.len());
@@ -249,6 +338,14 @@ impl Gaps {
 fn is_due(gap: &Gap, site_now: Option<Unix>, policy: &GapPolicy) -> bool {
     site_now.is_none_or(|now| now - gap.since < policy.timeout)
         || is_late_due(gap, site_now, policy)
+}
+
+/// A late gap whose time is not over: a count of rows tells whether anything filled.
+fn is_counted(gap: &Gap, site_now: Option<Unix>, policy: &GapPolicy) -> bool {
+    site_now.is_some_and(|now| {
+        let age = now - gap.since;
+        policy.timeout <= age && age < policy.give_up
+    })
 }
 
 fn is_late_due(gap: &Gap, site_now: Option<Unix>, policy: &GapPolicy) -> bool {
@@ -302,7 +399,7 @@ mod tests {
             let now = 100_000_000;
             let gaps = Gaps::new(vec![gap(5, 6, now - age, now - unasked)]);
             assert_eq!(
-                !gaps.due(Some(Unix(now)), &POLICY, 500).is_empty(),
+                !gaps.due(Some(Unix(now)), &POLICY, 500, true).is_empty(),
                 is_asked,
                 "age {age} unasked {unasked}"
             );
@@ -317,17 +414,58 @@ mod tests {
             gap(100, 101, 0, 0),
         ]);
         assert_eq!(
-            pairs(&gaps.due(Some(Unix(1)), &POLICY, 500)),
+            pairs(&gaps.due(Some(Unix(1)), &POLICY, 500, true)),
             [(1, 40), (100, 101)]
         );
-        gaps.mark_unreadable(EventId(20), Unix(0), Unix(0));
+        gaps = Gaps::new(vec![
+            gap(1, 2, 0, 0),
+            gap(20, 20, 0, 0),
+            gap(40, 40, 0, 0),
+            gap(100, 101, 0, 0),
+        ]);
+        assert!(gaps.mark_unreadable(EventId(20), EventId(20), Unix(0)));
         assert_eq!(
-            pairs(&gaps.due(Some(Unix(1)), &POLICY, 500)),
+            pairs(&gaps.due(Some(Unix(1)), &POLICY, 500, true)),
             [(1, 2), (40, 40), (100, 101)]
         );
         assert_eq!(
-            gaps.due_alone(Some(Unix(90_000_000)), &POLICY),
-            Some(EventId(20))
+            gaps.due_alone(Unix(90_000_000), &POLICY, 9),
+            Some((EventId(20), EventId(20)))
+        );
+    }
+
+    #[test]
+    fn a_known_row_that_spoils_its_answers_opens_no_gap() {
+        let mut gaps = Gaps::new(vec![gap(1, 2, 0, 0), gap(40, 40, 0, 0)]);
+        assert!(!gaps.mark_unreadable(EventId(20), EventId(20), Unix(0)));
+        assert!(!gaps.contains(EventId(20)));
+        assert_eq!(gaps.list().len(), 2);
+    }
+
+    #[test]
+    fn what_was_set_aside_is_halved_until_one_is_left() {
+        let mut gaps = Gaps::new(vec![gap(1, 99, 5_000, 5_000)]);
+        assert!(gaps.mark_unreadable(EventId(10), EventId(40), Unix(NOT_YET.0)));
+        let now = Unix(100_000_000);
+        let mut asked = 0;
+        while let Some(range) = gaps.due_alone(now, &POLICY, 20) {
+            asked += 1;
+            assert!(range.1.0 - range.0.0 < 20);
+            let is_bad = (range.0.0..=range.1.0).contains(&17);
+            if is_bad {
+                assert_eq!(gaps.failed_alone(range, now), range.0 == range.1);
+            } else {
+                gaps.read_alone(range, EventId(i64::MAX));
+            }
+        }
+        assert!(asked <= 11, "{asked}");
+        let bad: Vec<&Gap> = gaps.list().iter().filter(|gap| gap.is_unreadable).collect();
+        assert_eq!((bad.len(), bad[0].first.0, bad[0].last.0), (1, 17, 17));
+        let missing: i64 = gaps.list().iter().map(|g| g.last.0 - g.first.0 + 1).sum();
+        assert_eq!(missing, 99);
+        assert!(
+            !gaps.failed_alone((EventId(17), EventId(17)), now),
+            "found before: not told again"
         );
     }
 
@@ -336,7 +474,7 @@ mod tests {
         let many: Vec<Gap> = (0..250)
             .map(|n| gap(n * 100, n * 100, 0, 1000 - n))
             .collect();
-        let due = Gaps::new(many).due(Some(Unix(1)), &POLICY, 500);
+        let due = Gaps::new(many).due(Some(Unix(1)), &POLICY, 500, true);
         assert_eq!(due.len(), RANGES_MAX);
         assert_eq!(due[0].0, EventId(15_000));
     }

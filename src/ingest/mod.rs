@@ -3,6 +3,7 @@
 //! [`machine`] decides what to ask and what an answer means; [`task`] asks the site and writes the journal.
 //! All gap logic lives here and nowhere else.
 
+mod ask;
 pub mod gaps;
 pub mod machine;
 mod narrow;
@@ -17,7 +18,7 @@ mod tests;
 
 pub use machine::Machine;
 pub use question::{
-    Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom,
+    Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom, Trouble,
 };
 pub use report::SiteReport;
-pub use task::{Message, Parts, run};
+pub use task::{AcceptError, Accepted, Message, Parts, run};

@@ -39,6 +39,7 @@ impl Narrow {
     /// Starts with the anchor alone, then the whole span once more: a site that just came back ends the search at once.
     pub(super) fn new(span: Vec<Range>, newest: EventId, has_anchor: bool) -> Option<Self> {
         let low = EventId(span.first()?.first.0 - 1);
+        let newest = span.last()?.last.map_or(newest, |last| last.min(newest));
         let (fields, is_anchor_tried) = (Fields::Whole, !has_anchor);
         (low < newest).then_some(Self {
             span,
@@ -66,6 +67,37 @@ impl Narrow {
             })
         };
         self.span.iter().filter_map(part).collect()
+    }
+
+    /// The ids of the next part, whatever the span holds of them.
+    pub(super) fn part(&self) -> Range {
+        Range {
+            first: EventId(self.low.0 + 1),
+            last: Some(self.middle),
+        }
+    }
+
+    /// The next ids of what is still to be searched, at most so many, without the anchor's own; none while only the anchor was tried.
+    pub(super) fn rest(&self, anchor: Option<EventId>, ids_max: i64) -> Option<(EventId, EventId)> {
+        if !self.is_anchor_tried {
+            return None;
+        }
+        let mut left = ids_max;
+        let mut found: Option<(EventId, EventId)> = None;
+        for range in &self.span {
+            let first = range.first.max(EventId(self.low.0 + 1));
+            let last = range.last.map_or(self.high, |last| last.min(self.high));
+            let last = last.min(EventId(first.0.saturating_add(left - 1)));
+            if first > last || (first == last && Some(first) == anchor) {
+                continue;
+            }
+            left -= last.0 - first.0 + 1;
+            found = Some((found.map_or(first, |(first, _)| first), last));
+            if left <= 0 {
+                break;
+            }
+        }
+        found
     }
 
     /// The fields of the next part.

@@ -10,6 +10,9 @@ const BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// Wrong keys are tried this often: more would lock the script out.
 const AUTH_EVERY: Duration = Duration::from_secs(60);
 
+/// A site that asks for a longer pause is down, and polls find out when it is back.
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
 /// Intervals of the config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PacePolicy {
@@ -36,7 +39,7 @@ impl Pace {
         has_events: bool,
         is_full: bool,
     ) -> Duration {
-        self.failures = 0;
+        self.lives();
         if is_full || has_events {
             self.idle = None;
         }
@@ -63,7 +66,12 @@ impl Pace {
         let wait = doubled
             .min(policy.max_retry_wait)
             .mul_f32(0.8 + 0.4 * random);
-        retry_after.map_or(wait, |asked| wait.max(asked))
+        retry_after.map_or(wait, |asked| wait.max(asked.min(RETRY_AFTER_MAX)))
+    }
+
+    /// Something was answered: failures before it say nothing of the next one.
+    pub(super) fn lives(&mut self) {
+        self.failures = 0;
     }
 
     /// The wait after a refused key.
@@ -105,6 +113,12 @@ mod tests {
             pace.failed(&POLICY, Some(Duration::from_secs(300)), 0.0)
                 .as_secs(),
             300
+        );
+        let in_2099 = Duration::from_secs(70 * 365 * 86_400);
+        assert_eq!(
+            pace.failed(&POLICY, Some(in_2099), 0.0),
+            RETRY_AFTER_MAX,
+            "polls find out when the site is back"
         );
         assert_eq!(pace.answered(&POLICY, true, false), POLICY.interval);
         assert_eq!(pace.failed(&POLICY, None, 0.5).as_secs(), 1);

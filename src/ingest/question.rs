@@ -51,6 +51,8 @@ pub enum Fields {
     NoMeta,
     /// Only `id`, `event_type` and `created_at`.
     Least,
+    /// Only `id`: what no content of a row can spoil. It proves no row.
+    Id,
 }
 
 impl Fields {
@@ -60,7 +62,7 @@ impl Fields {
         match self {
             Self::Whole => Some(Self::NoMeta),
             Self::NoMeta => Some(Self::Least),
-            Self::Least => None,
+            Self::Least | Self::Id => None,
         }
     }
 }
@@ -102,6 +104,8 @@ pub enum Kind {
     Since(Unix),
     /// How many rows lie in a span.
     Count(EventId, EventId),
+    /// How many rows the site puts into one answer at most.
+    Limits,
 }
 
 /// A row of an answer.
@@ -120,8 +124,12 @@ pub struct Answer {
     pub rows: Vec<Row>,
     /// Rows that were no events (without an id).
     pub bad_rows: usize,
+    /// The site says that it has more rows than it put into this answer.
+    pub has_more: bool,
     /// How many rows, for [`Kind::Count`].
     pub count: Option<u64>,
+    /// The largest page, for [`Kind::Limits`].
+    pub page_max: Option<usize>,
     /// The site's clock, from the `Date` header; ours when it sent none.
     pub site_time: Unix,
 }
@@ -131,13 +139,19 @@ pub struct Answer {
 pub enum Failure {
     /// The site refuses our key.
     Refused(String),
-    /// Anything else: away, broken, unreadable.
-    Failed {
-        /// In words, for people.
-        message: String,
-        /// The site asked for this pause.
-        retry_after: Option<Duration>,
-    },
+    /// Anything else.
+    Failed(Trouble),
+}
+
+/// A question that came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// In words, for people.
+    pub message: String,
+    /// The site asked for this pause.
+    pub retry_after: Option<Duration>,
+    /// True when the site as such is away or broken; false when it answers, and refuses just this.
+    pub is_outage: bool,
 }
 
 /// What people or other parts may want to know.
@@ -145,14 +159,18 @@ pub enum Failure {
 pub enum Notice {
     /// A question failed; the site counts as down until the next answer.
     Down(String),
-    /// The outage lasts; told once.
+    /// The site answers, and refuses to show the event log.
+    Fault(String),
+    /// The outage, or the fault, lasts; told once.
     Outage {
         /// Since when.
         since: Unix,
         /// The last failure in words.
         message: String,
+        /// True when the site answers all the same.
+        is_fault: bool,
     },
-    /// The key is refused; told once.
+    /// The key is refused.
     Refused(String),
     /// The site answers again; true when an outage or a refusal had been told.
     Up(bool),
@@ -182,6 +200,8 @@ pub enum Notice {
     Partial(EventId),
     /// This row spoils every answer that holds it; it stays a late gap.
     Unreadable(EventId),
+    /// Finding the row that spoils its answers takes long: it is looked for beside the polls, in these ids.
+    SetAside(Range),
     /// Rows without an id, or with nothing to read.
     BadRows(usize),
 }

@@ -9,7 +9,7 @@ use crate::{clock::Unix, ident::EventId};
 pub struct SiteReport {
     /// Its address.
     pub url: String,
-    /// `ok`, `starting`, `down`, `refused` or `rewound`.
+    /// `ok`, `starting`, `down`, `faulty` (it refuses to show the log), `refused` (the key) or `rewound`.
     pub state: String,
     /// Why it is not ok.
     pub reason: Option<String>,

@@ -13,41 +13,49 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answer, Failure, Fields, Kind, Machine, Question, Row, SiteReport,
+    Answer, Failure, Machine, Policy, SiteReport,
+    ask::ask,
     tell::{Teller, fill},
 };
 use crate::{
     alert::Alerts,
     clock::{Clock, Now},
-    event::{FIELDS, parse},
     ident::{EventId, Timeline},
-    journal::{Appended, Journal, JournalError},
-    site::{EventQuery, Order, Session, SiteError, Span, Tries},
+    journal::{Append, Appended, Journal, JournalError},
+    site::Session,
 };
-
-/// What is asked for of a row that spoils its page.
-const NO_META: [&str; 8] = [
-    "id",
-    "event_type",
-    "attribute_name",
-    "entity",
-    "user",
-    "project",
-    "session_uuid",
-    "created_at",
-];
-/// The least that proves a row.
-const LEAST: [&str; 3] = ["id", "event_type", "created_at"];
 
 /// What ingest is told from outside.
 #[derive(Debug)]
 pub enum Message {
     /// There may be something new.
     Nudge,
-    /// An operator accepts a restored site, from this id on.
-    Accept(EventId, oneshot::Sender<()>),
+    /// An operator accepts a restored site, from this id on. Answered when it is on disk.
+    Accept(EventId, oneshot::Sender<Result<Accepted, AcceptError>>),
+    /// The config that holds from now on.
+    Policy(Box<Policy>),
     /// Did the loop turn?
     Beat(oneshot::Sender<()>),
+}
+
+/// What accepting a restored site came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The new timeline.
+    pub timeline: Timeline,
+    /// Missing ids of the old one, which are given up.
+    pub given_up: u64,
+}
+
+/// Why a site is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AcceptError {
+    /// Nothing is wrong with it.
+    #[error("the site is not rewound: its log goes on where it was read last")]
+    NotRewound,
+    /// No row has such an id.
+    #[error("{0} is no id of an event; allowed: 1 and above")]
+    NoId(EventId),
 }
 
 /// What ingest works with.
@@ -68,16 +76,41 @@ pub struct Parts {
     pub orders: mpsc::Receiver<Message>,
 }
 
-type Asking<'a> = BoxFuture<'a, Result<(Answer, Duration), Failure>>;
-type Committing = BoxFuture<'static, Result<Appended, JournalError>>;
+type Heard = Result<(Answer, Duration), Failure>;
+type Committed = Result<Appended, JournalError>;
+type Accepting = oneshot::Sender<Result<Accepted, AcceptError>>;
 
 /// What happened.
 enum Input {
     Stop,
     Told(Message),
-    Answered(Result<(Answer, Duration), Failure>),
-    Committed(Result<Appended, JournalError>),
+    Answered(Heard),
+    AnsweredBeside(Heard),
+    Committed(Committed),
     Time,
+}
+
+/// Something that is under way, or nothing.
+struct Pending<'a, T> {
+    future: OptionFuture<BoxFuture<'a, T>>,
+    is_some: bool,
+}
+
+impl<'a, T> Pending<'a, T> {
+    fn none() -> Self {
+        Self {
+            future: None.into(),
+            is_some: false,
+        }
+    }
+
+    fn some(future: impl Future<Output = T> + Send + 'a) -> Self {
+        let future: BoxFuture<'a, T> = Box::pin(future);
+        Self {
+            future: Some(future).into(),
+            is_some: true,
+        }
+    }
 }
 
 /// Follows the event log until `stop`.
@@ -91,16 +124,27 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
         parts.alerts.clone(),
         session.script(),
     );
-    let mut asking: OptionFuture<Asking<'_>> = None.into();
-    let mut is_asking = false;
-    let mut committing: OptionFuture<Committing> = None.into();
-    let mut is_committing = false;
+    let mut asking: Pending<'_, Heard> = Pending::none();
+    // An answer waits here until the one before it is on disk.
+    let mut answered: Option<Heard> = None;
+    let mut beside: Pending<'_, Heard> = Pending::none();
+    let mut committing: Pending<'_, Committed> = Pending::none();
+    // A site that is to be accepted when the commit under way is done, and one whose commit that is.
+    let mut to_accept: Option<(EventId, Accepting)> = None;
+    let mut accepting: Option<(Accepted, Accepting)> = None;
     loop {
         let now = parts.clock.now();
-        if !is_asking && let Some(question) = parts.machine.poll_question(now) {
-            let timeline = parts.machine.state().timeline;
-            let ask: Asking<'_> = Box::pin(ask(&session, question, timeline));
-            (asking, is_asking) = (Some(ask).into(), true);
+        let timeline = parts.machine.state().timeline;
+        if !asking.is_some
+            && answered.is_none()
+            && let Some(question) = parts.machine.poll_question(now)
+        {
+            asking = Pending::some(ask(&session, question, timeline));
+        }
+        if !beside.is_some
+            && let Some(question) = parts.machine.poll_beside(now)
+        {
+            beside = Pending::some(ask(&session, question, timeline));
         }
         let wake = parts
             .machine
@@ -109,63 +153,117 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
         let input = tokio::select! {
             biased;
             () = stop.cancelled() => Input::Stop,
-            Some(done) = &mut committing, if is_committing => Input::Committed(done),
+            Some(done) = &mut committing.future, if committing.is_some => Input::Committed(done),
             Some(order) = parts.orders.recv() => Input::Told(order),
-            // An answer waits until the one before it is on disk.
-            Some(answer) = &mut asking, if is_asking && !is_committing => Input::Answered(answer),
-            () = sleep_until(wake), if !is_asking => Input::Time,
+            // Turned while a commit is under way: the request goes out at once.
+            Some(answer) = &mut asking.future, if asking.is_some => Input::Answered(answer),
+            Some(answer) = &mut beside.future, if beside.is_some && !committing.is_some => Input::AnsweredBeside(answer),
+            () = sleep_until(wake), if !asking.is_some && answered.is_none() => Input::Time,
         };
-        let append = match input {
+        let mut append = match input {
             Input::Stop => break,
             Input::Time => None,
             Input::Committed(done) => {
-                is_committing = false;
-                parts.report.send_modify(|report| {
-                    report.journaled += done.as_ref().map_or(0, |d| d.fresh.len() as u64);
-                });
-                done?;
+                committing = Pending::none();
+                let fresh = done?.fresh.len() as u64;
+                parts.report.send_modify(|report| report.journaled += fresh);
+                if let Some((accepted, done)) = accepting.take() {
+                    tell_accepted(accepted, done);
+                }
                 None
             }
-            Input::Told(order) => obey(&mut parts.machine, order, now),
+            Input::Told(Message::Accept(from, done)) => {
+                match judge(&parts.machine, from, to_accept.is_some()) {
+                    Ok(()) => to_accept = Some((from, done)),
+                    // Who asked may have gone.
+                    Err(error) => {
+                        let _gone = done.send(Err(error));
+                    }
+                }
+                None
+            }
+            Input::Told(Message::Nudge) => {
+                parts.machine.nudge(now);
+                None
+            }
+            Input::Told(Message::Policy(policy)) => {
+                parts.machine.set_policy(*policy);
+                parts.machine.nudge(now);
+                None
+            }
+            Input::Told(Message::Beat(turned)) => {
+                let _gone = turned.send(());
+                None
+            }
             Input::Answered(answer) => {
-                is_asking = false;
+                asking = Pending::none();
+                answered = Some(answer);
+                None
+            }
+            Input::AnsweredBeside(answer) => {
+                beside = Pending::none();
                 let now = parts.clock.now();
-                take(&mut parts, answer, now)
+                match answer {
+                    Ok((answer, _)) => parts.machine.beside_answered(answer),
+                    Err(failure) => {
+                        parts.machine.beside_failed(&failure, now);
+                        None
+                    }
+                }
             }
         };
+        if !committing.is_some
+            && append.is_none()
+            && let Some(answer) = answered.take()
+        {
+            let now = parts.clock.now();
+            append = take(&mut parts, answer, now);
+        }
+        if !committing.is_some
+            && append.is_none()
+            && let Some((from, done)) = to_accept.take()
+        {
+            // What is under way was asked of the old timeline.
+            (asking, beside) = (Pending::none(), Pending::none());
+            answered = None;
+            let (accepted, accept) = accept(&mut parts.machine, from, now);
+            accepting = Some((accepted, done));
+            append = Some(accept);
+        }
         for notice in parts.machine.take_notices() {
             teller.tell(&notice, Clock::unix());
         }
-        fill(
-            &parts.report,
-            &parts.machine,
-            &session.site().health().borrow(),
-        );
+        let health = session.site().health().borrow().clone();
+        fill(&parts.report, &parts.machine, &health, now);
         if let Some(append) = append {
             let journal = parts.journal.clone();
-            let commit: Committing = Box::pin(async move { journal.append(append).await });
-            (committing, is_committing) = (Some(commit).into(), true);
+            committing = Pending::some(async move { journal.append(append).await });
         }
     }
     // What was taken is written, or asked for again after the next start.
-    if is_committing && let Some(done) = committing.await {
-        done?;
+    if committing.is_some
+        && let Some(done) = committing.future.await
+    {
+        match done {
+            // It found no room.
+            Err(error) if error.can_be_retried() => return Ok(()),
+            done => drop(done?),
+        }
+        if let Some((accepted, done)) = accepting {
+            tell_accepted(accepted, done);
+        }
     }
     Ok(())
 }
 
-fn take(
-    parts: &mut Parts,
-    answer: Result<(Answer, Duration), Failure>,
-    now: Now,
-) -> Option<crate::journal::Append> {
+fn take(parts: &mut Parts, answer: Heard, now: Now) -> Option<Append> {
     match answer {
         Ok((answer, elapsed)) => {
             parts.report.send_modify(|report| {
                 report.polled_at = Some(now.unix);
                 report.latency_ms = elapsed.as_secs_f64() * 1000.0;
             });
-            parts.machine.answered(answer, now, fastrand::f32())
+            parts.machine.answered(answer, now)
         }
         Err(failure) => {
             parts.machine.failed(failure, now, fastrand::f32());
@@ -174,99 +272,38 @@ fn take(
     }
 }
 
-fn obey(machine: &mut Machine, order: Message, now: Now) -> Option<crate::journal::Append> {
-    match order {
-        Message::Nudge => machine.nudge(now),
-        Message::Beat(turned) => {
-            // Who asked may have gone.
-            let _gone = turned.send(());
-        }
-        Message::Accept(from, done) => {
-            let _gone = done.send(());
-            return Some(machine.accept(from, now));
-        }
+/// Whether a site can be accepted from an id on.
+fn judge(machine: &Machine, from: EventId, is_under_way: bool) -> Result<(), AcceptError> {
+    match from {
+        EventId(..1) => Err(AcceptError::NoId(from)),
+        _ if machine.is_halted() && !is_under_way => Ok(()),
+        _ => Err(AcceptError::NotRewound),
     }
-    None
+}
+
+fn accept(machine: &mut Machine, from: EventId, now: Now) -> (Accepted, Append) {
+    let before = machine.state().given_up;
+    let append = machine.accept(from, now);
+    let accepted = Accepted {
+        timeline: append.ingest.timeline,
+        given_up: append.ingest.given_up - before,
+    };
+    (accepted, append)
+}
+
+fn tell_accepted(accepted: Accepted, done: Accepting) {
+    tracing::info!(
+        timeline = accepted.timeline.0,
+        given_up = accepted.given_up,
+        "an operator accepted the site as it is"
+    );
+    // Who asked may have gone.
+    let _gone = done.send(Ok(accepted));
 }
 
 async fn sleep_until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
-    }
-}
-
-/// One question, one request, one attempt.
-async fn ask(
-    session: &Session,
-    question: Question,
-    timeline: Timeline,
-) -> Result<(Answer, Duration), Failure> {
-    let fields: &[&str] = match question.fields {
-        Fields::Whole => &FIELDS,
-        Fields::NoMeta => &NO_META,
-        Fields::Least => &LEAST,
-    };
-    let (spans, limit, order) = match question.kind {
-        Kind::Count(first, last) => return count(session, first, last).await,
-        Kind::Newest { limit } => (Vec::new(), limit, Order::NewestFirst),
-        Kind::Since(time) => (vec![Span::Since(time)], 1, Order::OldestFirst),
-        Kind::Page { ranges, limit } => {
-            let span = |range: &super::Range| match range.last {
-                Some(last) => Span::Within(range.first, last),
-                None => Span::Above(EventId(range.first.0 - 1)),
-            };
-            (ranges.iter().map(span).collect(), limit, Order::OldestFirst)
-        }
-    };
-    let query = EventQuery {
-        fields,
-        order,
-        ..EventQuery::new(&spans, u32::try_from(limit).unwrap_or(500))
-    };
-    let page = session
-        .read_events(&query, Tries::Once)
-        .await
-        .map_err(|error| failure(&error))?;
-    let mut answer = Answer {
-        site_time: page.date.unwrap_or_else(Clock::unix),
-        ..Answer::default()
-    };
-    for row in page.rows() {
-        match parse(timeline, row) {
-            Ok((facts, body)) => answer.rows.push(Row { facts, body }),
-            Err(_) => answer.bad_rows += 1,
-        }
-    }
-    Ok((answer, page.elapsed))
-}
-
-async fn count(
-    session: &Session,
-    first: EventId,
-    last: EventId,
-) -> Result<(Answer, Duration), Failure> {
-    let counted = session
-        .count_events(&[Span::Within(first, last)], Tries::Once)
-        .await;
-    let count = counted.map_err(|error| failure(&error))?;
-    Ok((
-        Answer {
-            count: Some(count),
-            site_time: Clock::unix(),
-            ..Answer::default()
-        },
-        Duration::ZERO,
-    ))
-}
-
-fn failure(error: &SiteError) -> Failure {
-    let message = error.to_string();
-    match error {
-        SiteError::Auth { .. } => Failure::Refused(message),
-        _ => Failure::Failed {
-            message,
-            retry_after: error.retry_after(),
-        },
     }
 }

@@ -6,7 +6,7 @@ use tracing::{debug, info, warn};
 use super::{Machine, Notice, SiteReport};
 use crate::{
     alert::{Alert, Alerts, CauseKey, Grade},
-    clock::{Clock, Unix},
+    clock::{Clock, Now, Unix, millis},
     ident::EventId,
     journal::Gap,
     site::{Health, Site},
@@ -18,6 +18,8 @@ pub(super) struct Teller {
     alerts: Alerts,
     script: String,
     down_since: Option<Unix>,
+    refused_since: Option<Unix>,
+    is_faulty: bool,
 }
 
 impl Teller {
@@ -27,6 +29,8 @@ impl Teller {
             alerts,
             script: script.to_owned(),
             down_since: None,
+            refused_since: None,
+            is_faulty: false,
         }
     }
 
@@ -34,16 +38,10 @@ impl Teller {
     pub(super) fn tell(&mut self, notice: &Notice, now: Unix) {
         match notice {
             Notice::Down(reason) => self.down(reason, now),
-            Notice::Outage { message, .. } => {
-                let by_itself = "Plugins go on with what is in the journal; events are fetched when the site is back.";
-                self.begin(
-                    "site/down",
-                    "site_down",
-                    &format!("the site does not answer: {message}"),
-                    by_itself,
-                    "sgeventd status",
-                );
-            }
+            Notice::Fault(reason) => self.fault(reason),
+            Notice::Outage {
+                message, is_fault, ..
+            } => self.outage(message, *is_fault),
             Notice::Refused(message) => self.refused(message, now),
             Notice::Up(_) => self.up(),
             Notice::GapOpened(gap) => {
@@ -53,7 +51,7 @@ impl Teller {
             Notice::GivenUp(gaps) => self.given_up(gaps),
             Notice::Rewound { head, newest } => self.rewound(*head, *newest),
             Notice::Resumed => {
-                info!("the row we stood at is back");
+                info!("a row we know is in sight again; the log is followed");
                 self.alerts.end(&CauseKey::new("site/rewound"));
             }
             Notice::AnchorMoved { from, to } => {
@@ -83,6 +81,11 @@ impl Teller {
                 };
                 self.alerts.once(alert);
             }
+            Notice::SetAside(range) => warn!(
+                first = range.first.0,
+                last = range.last.map(|id| id.0),
+                "a row spoils its page; it is looked for beside the polls, which go on above these ids"
+            ),
             Notice::BadRows(count) => warn!(count, "rows without an id were passed over"),
         }
     }
@@ -92,16 +95,57 @@ impl Teller {
             warn!(error = reason, "the site does not answer");
             now
         });
+        self.is_faulty = false;
+        self.alerts.end(&CauseKey::new("site/fault"));
         self.site.set_health(Health::Down {
             since,
             reason: reason.into(),
         });
     }
 
+    /// The site answers others: their calls go on.
+    fn fault(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.is_faulty, true) {
+            warn!(error = reason, "the site refuses to show the event log");
+        }
+        self.down_since = None;
+        self.alerts.end(&CauseKey::new("site/down"));
+        self.site.set_health(Health::Up);
+    }
+
+    fn outage(&self, message: &str, is_fault: bool) {
+        if is_fault {
+            let by_itself = "It is asked again and again; plugins go on with what is in the journal, and so do their calls.";
+            let sentence =
+                format!("the site answers, and refuses to show the event log: {message}");
+            self.begin(
+                "site/fault",
+                "site_fault",
+                &sentence,
+                by_itself,
+                "sgeventd status",
+            );
+        } else {
+            let by_itself = "Plugins go on with what is in the journal; events are fetched when the site is back.";
+            self.begin(
+                "site/down",
+                "site_down",
+                &format!("the site does not answer: {message}"),
+                by_itself,
+                "sgeventd status",
+            );
+        }
+    }
+
     fn refused(&mut self, message: &str, now: Unix) {
+        let since = *self.refused_since.get_or_insert(now);
+        self.down_since = None;
+        self.is_faulty = false;
+        self.alerts.end(&CauseKey::new("site/down"));
+        self.alerts.end(&CauseKey::new("site/fault"));
         let (script, reason) = (self.script.as_str().into(), message.into());
         self.site.set_health(Health::AuthFailed {
-            since: now,
+            since,
             script,
             reason,
         });
@@ -109,7 +153,7 @@ impl Teller {
             "the site refuses the key of script {}: {message}",
             self.script
         );
-        let by_itself = "It is tried once a minute; plugins go on with what is in the journal.";
+        let by_itself = "It is tried once a minute; plugins go on with what is in the journal. A new key is read when the daemon starts.";
         self.begin(
             "site/refused",
             "site_refused",
@@ -120,12 +164,16 @@ impl Teller {
     }
 
     fn up(&mut self) {
-        if self.down_since.take().is_some() {
-            info!("the site answers again");
+        let was_down = self.down_since.take().is_some();
+        let was_faulty = std::mem::take(&mut self.is_faulty);
+        let was_refused = self.refused_since.take().is_some();
+        if was_down || was_faulty || was_refused {
+            info!("the site shows its event log again");
         }
         self.site.set_health(Health::Up);
-        self.alerts.end(&CauseKey::new("site/down"));
-        self.alerts.end(&CauseKey::new("site/refused"));
+        for key in ["site/down", "site/fault", "site/refused"] {
+            self.alerts.end(&CauseKey::new(key));
+        }
     }
 
     fn given_up(&self, gaps: &[Gap]) {
@@ -139,11 +187,7 @@ impl Teller {
     }
 
     fn rewound(&self, head: EventId, newest: Option<EventId>) {
-        let newest =
-            newest.map_or_else(|| "nothing".to_owned(), |id| format!("nothing above {id}"));
-        let sentence = format!(
-            "the site shows {newest} though event {head} was read: it was restored, or the key sees less"
-        );
+        let sentence = rewound_words(head, newest);
         let by_itself = "No events are fetched until the row is back or the restored site is accepted; plugins go on.";
         self.begin(
             "site/rewound",
@@ -164,21 +208,44 @@ impl Teller {
     }
 }
 
+/// What was seen, and what it may mean: a log that ends below what was read, or another row under its id.
+fn rewound_words(head: EventId, newest: Option<EventId>) -> String {
+    let seen = match newest {
+        None => "the site shows no events".to_owned(),
+        Some(newest) if newest < head => format!("the site shows no event above {newest}"),
+        Some(_) => {
+            return format!(
+                "the site shows another event under id {head} than the one that was read: it was restored from a backup"
+            );
+        }
+    };
+    format!(
+        "{seen} though event {head} was read: it was restored from a backup, or the key sees less"
+    )
+}
+
 /// Brings what `status` shows up to date.
-pub(super) fn fill(report: &watch::Sender<SiteReport>, machine: &Machine, health: &Health) {
+pub(super) fn fill(
+    report: &watch::Sender<SiteReport>,
+    machine: &Machine,
+    health: &Health,
+    now: Now,
+) {
     let state = machine.state();
-    let (word, reason) = match health {
+    let (word, reason) = match (health, machine.fault()) {
         _ if machine.is_halted() => (
             "rewound",
             Some("it was restored, or the key sees less".to_owned()),
         ),
-        Health::Up => ("ok", None),
-        Health::Down { reason, .. } => ("down", Some(reason.to_string())),
-        Health::AuthFailed { reason, .. } => ("refused", Some(reason.to_string())),
+        (Health::Down { reason, .. }, _) => ("down", Some(reason.to_string())),
+        (Health::AuthFailed { reason, .. }, _) => ("refused", Some(reason.to_string())),
+        (Health::Up, Some(fault)) => ("faulty", Some(fault.to_owned())),
+        (Health::Up, None) => ("ok", None),
     };
     report.send_modify(|report| {
         report.head = state.head.as_ref().map(|head| head.event_id);
         report.gaps = state.gaps.len();
+        report.oldest_gap_ms = machine.oldest_gap(now).map_or(0, millis);
         report.filled = state.filled;
         report.given_up = state.given_up;
         if report.state != word {

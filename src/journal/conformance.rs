@@ -28,6 +28,7 @@ struct Seen {
     state: Vec<Option<Box<str>>>,
     ingest: IngestState,
     children: Vec<ChildRecord>,
+    files: Vec<(PluginName, Box<str>)>,
     site: Option<Box<str>>,
     extent: Extent,
 }
@@ -70,6 +71,7 @@ fn see(reader: &mut dyn Reader) -> Result<Seen, JournalError> {
         dead_counts: reader.dead_counts()?,
         ingest: reader.ingest()?,
         children: reader.children()?,
+        files: reader.files()?,
         site: reader.site()?,
         extent: reader.extent()?,
         events,
@@ -225,6 +227,7 @@ fn keep_op() -> impl Strategy<Value = Op> {
         4 => set,
         2 => (name(), key()).prop_map(|(plugin, key)| Op::StateDelete { plugin, key }),
         1 => child,
+        1 => (name(), key()).prop_map(|(plugin, file)| Op::PluginFile { plugin, file }),
         1 => (0..4i32).prop_map(|pid| Op::ChildRemove { pid, start_time: 7 }),
         1 => (0..2u8).prop_map(|n| Op::Site { url: format!("https://{n}").into() }),
         1 => (0..2u8).prop_map(|n| Op::AdoptSite { url: format!("https://{n}").into() }),
@@ -232,13 +235,14 @@ fn keep_op() -> impl Strategy<Value = Op> {
 }
 
 fn retain_op() -> impl Strategy<Value = Op> {
-    let rows = (seq(), 0..20u32, vec(name(), 0..3));
+    let rows = (seq(), 0..20u32, vec(name(), 0..3), at());
     prop_oneof![
         (seq(), 0..20u32).prop_map(|(up_to, at_most)| Op::DropBodies { up_to, at_most }),
-        rows.prop_map(|(up_to, at_most, orphans)| Op::DropRows {
+        rows.prop_map(|(up_to, at_most, orphans, at)| Op::DropRows {
             up_to,
             at_most,
-            orphans
+            orphans,
+            at,
         }),
         vec(1..12i64, 0..4).prop_map(|ids| Op::Redrive { ids }),
         vec(1..12i64, 0..2).prop_map(|ids| Op::DropDead { ids }),

@@ -195,6 +195,12 @@ pub trait Reader: Send {
     /// When the disk or the data is damaged.
     fn ingest(&mut self) -> Result<IngestState, JournalError>;
 
+    /// Which file has which name.
+    ///
+    /// # Errors
+    /// When the disk or the data is damaged.
+    fn files(&mut self) -> Result<Vec<(PluginName, Box<str>)>, JournalError>;
+
     /// Recorded children.
     ///
     /// # Errors

@@ -111,6 +111,7 @@ impl Journal {
             health,
             company: (options.settle_wait, options.settle_count),
             batch: Batch::default(),
+            is_leaving: false,
         };
         thread::Builder::new()
             .name("journal-write".to_owned())
@@ -395,6 +396,14 @@ impl Journal {
     pub fn note_status(&self, lines: [String; 2]) {
         if let Some(dir) = self.0.dir.upgrade() {
             dir.note_status(lines);
+        }
+    }
+
+    /// From now on a full disk is an error instead of a wait: for a daemon that stops and cannot wait for ever.
+    pub fn leave(&self) {
+        if let Backend::Threads { writer, .. } = &self.0.backend {
+            // A writer that has ended waits for nothing.
+            let _ended = writer.try_send(Message::Leave);
         }
     }
 

@@ -150,6 +150,7 @@ async fn who_is_behind_reads_pages_from_disk() {
         up_to: Seq(700),
         at_most: 1000,
         orphans: vec![],
+        at: crate::clock::Unix(0),
     };
     journal.submit(vec![bodies, rows], When::Now).await.unwrap();
     let events = journal.read(Seq(600), 100).await.unwrap();
@@ -219,6 +220,34 @@ async fn a_full_disk_holds_answers_back_until_there_is_room() {
         .await
         .unwrap();
     assert_eq!(seqs(&journal.read(Seq(0), 9).await.unwrap()), [1, 2]);
+}
+
+#[tokio::test]
+async fn who_leaves_does_not_wait_for_room() {
+    let Bench { journal, mood, .. } = bench(Options::default());
+    let mut health = journal.health();
+    *mood.lock().unwrap() = Some(full());
+    let append = |ids| Op::Append {
+        append: batch(None, ids),
+        at: crate::clock::Unix(0),
+    };
+    let ticket = journal.try_submit(vec![append(1..=1)], When::Now).unwrap();
+    health
+        .wait_for(|health| *health == Health::Stalled(full()))
+        .await
+        .unwrap();
+    journal.leave();
+    assert_eq!(ticket.await.unwrap_err(), full());
+    assert_eq!(journal.write(append(1..=1)).await.unwrap_err(), full());
+    *mood.lock().unwrap() = None;
+    journal.write(append(2..=2)).await.unwrap();
+    let read = journal.read(Seq(0), 9).await.unwrap();
+    assert_eq!(
+        read[0].facts.event_id,
+        EventId(2),
+        "what was given up is gone"
+    );
+    journal.close().await;
 }
 
 #[tokio::test]

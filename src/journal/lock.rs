@@ -62,7 +62,7 @@ pub enum StateError {
         path: PathBuf,
     },
     /// The daemon may not write there.
-    #[error("user {user} cannot write to the state directory {} ({why}); {}", path.display(), remedy(why, user, path))]
+    #[error("user {user} cannot {} the state directory {} ({why}); {}", owner.verb(), path.display(), owner.remedy(*why, user, path))]
     NotWritable {
         /// The state directory.
         path: PathBuf,
@@ -70,6 +70,8 @@ pub enum StateError {
         user: String,
         /// The system's reason.
         why: io::ErrorKind,
+        /// Whose it is.
+        owner: Owner,
     },
     /// It is on a file system that other hosts share.
     #[error(
@@ -105,13 +107,43 @@ pub enum StateError {
     },
 }
 
-fn remedy(why: &io::ErrorKind, user: &str, path: &Path) -> String {
-    match why {
-        io::ErrorKind::ReadOnlyFilesystem => "mount it writable, or set [state] dir".to_owned(),
-        _ => format!(
-            "`chown -R {user} {}`, or start as its owner",
-            path.display()
-        ),
+/// Whose the state directory is that cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// It is not there.
+    Nobody,
+    /// The daemon's user.
+    Us,
+    /// Somebody else.
+    Other,
+}
+
+impl Owner {
+    fn of(path: &Path) -> Self {
+        match fs::metadata(path) {
+            Ok(found) if found.uid() == nix::unistd::geteuid().as_raw() => Self::Us,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Nobody,
+            _ => Self::Other,
+        }
+    }
+
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Nobody => "create",
+            Self::Us | Self::Other => "write to",
+        }
+    }
+
+    fn remedy(self, why: io::ErrorKind, user: &str, path: &Path) -> String {
+        let path = path.display();
+        match self {
+            _ if why == io::ErrorKind::ReadOnlyFilesystem => {
+                "mount it writable, or set [state] dir".to_owned()
+            }
+            Self::Nobody => format!("as root: `install -d -o {user} {path}`, or set [state] dir"),
+            Self::Us => format!("`chmod u+rwx {path}`, and the same for what is in it"),
+            Self::Other => format!("`chown -R {user} {path}`, or start as its owner"),
+        }
     }
 }
 
@@ -340,6 +372,7 @@ fn denied(path: &Path, source: io::Error) -> StateError {
             path: path.to_owned(),
             user: user(),
             why,
+            owner: Owner::of(path),
         },
         _ => io_error(path, source),
     }
@@ -388,23 +421,31 @@ mod tests {
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
         insta::assert_snapshot!(text(StateDir::open(&file)), @"the state directory /var/lib/file is not a directory; set [state] dir to one");
-        for (kind, expected) in [
-            (
-                io::ErrorKind::PermissionDenied,
-                "user jo cannot write to the state directory /s (permission denied); `chown -R jo /s`, or start as its owner",
-            ),
-            (
-                io::ErrorKind::ReadOnlyFilesystem,
-                "user jo cannot write to the state directory /s (read-only filesystem or storage medium); mount it writable, or set [state] dir",
-            ),
-        ] {
+        let error = |why, owner| {
             let error = StateError::NotWritable {
                 path: "/s".into(),
                 user: "jo".to_owned(),
-                why: kind,
+                why,
+                owner,
             };
-            assert_eq!(error.to_string(), expected);
-        }
+            error.to_string()
+        };
+        let denied = io::ErrorKind::PermissionDenied;
+        insta::assert_snapshot!(
+            [
+                error(denied, Owner::Nobody),
+                error(denied, Owner::Us),
+                error(denied, Owner::Other),
+                error(io::ErrorKind::ReadOnlyFilesystem, Owner::Us),
+            ]
+            .join("\n"),
+            @r"
+        user jo cannot create the state directory /s (permission denied); as root: `install -d -o jo /s`, or set [state] dir
+        user jo cannot write to the state directory /s (permission denied); `chmod u+rwx /s`, and the same for what is in it
+        user jo cannot write to the state directory /s (permission denied); `chown -R jo /s`, or start as its owner
+        user jo cannot write to the state directory /s (read-only filesystem or storage medium); mount it writable, or set [state] dir
+        "
+        );
     }
 
     #[test]

@@ -19,12 +19,12 @@
 //!
 //! Never: the site, a plugin's process, a decision about gaps or retries. It keeps what it is told.
 
-#[cfg(test)]
-mod bench;
 mod change;
 #[cfg(test)]
 mod conformance;
 mod engine;
+#[cfg(test)]
+mod full_disk;
 mod handle;
 #[cfg(test)]
 mod handle_tests;

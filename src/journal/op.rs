@@ -17,6 +17,12 @@ pub const STATE_TOTAL_MAX: u64 = 16 * 1024 * 1024;
 /// Ages are known to this many milliseconds: one mark of time for all events journaled within them.
 pub const MARK_MS: i64 = 10 * 60 * 1000;
 
+/// The reason of a dead letter whose plugin was away for too long.
+pub(super) const ORPHANED: &str = "gone";
+/// The same in words.
+pub(super) const ORPHANED_ERROR: &str =
+    "its plugin was away for longer than `retention.orphan`, and the event went with its row";
+
 /// One thing to write. A refused one changes nothing and does not spoil the others of its transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
@@ -118,6 +124,13 @@ pub enum Op {
         /// The key.
         key: Box<str>,
     },
+    /// This file has this name, and keeps it.
+    PluginFile {
+        /// The name.
+        plugin: PluginName,
+        /// The file's path.
+        file: Box<str>,
+    },
     /// Records a child process.
     ChildPut(ChildRecord),
     /// The child has ended.
@@ -144,7 +157,8 @@ pub enum Op {
         /// At most so many rows in this transaction.
         at_most: u32,
     },
-    /// Deletes the oldest rows whose bodies are gone and that no plugin needs. The newest row always stays.
+    /// Deletes the oldest rows whose bodies are gone and that no plugin needs; what orphans had open of them becomes dead letters.
+    /// The newest row always stays.
     DropRows {
         /// Up to here.
         up_to: Seq,
@@ -152,6 +166,8 @@ pub enum Op {
         at_most: u32,
         /// Plugins that are away for too long to hold anything back.
         orphans: Vec<PluginName>,
+        /// Our wall time.
+        at: Unix,
     },
 }
 
@@ -209,8 +225,8 @@ pub struct Pruned {
     pub rows: u64,
     /// Bytes of bodies that went.
     pub bytes: u64,
-    /// Open entries of orphans that went with their rows.
-    pub lost: Vec<(PluginName, Seq)>,
+    /// Open events of orphans that went with their rows, and are dead letters now.
+    pub lost: Vec<(PluginName, EventId)>,
 }
 
 /// What an operation gets: what it did, or why not.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Extent, Journal, JournalError, Op, Outcome, Pruned, Sizes};
 use crate::{
     clock::{Mono, Now, Unix},
-    ident::{PluginName, Seq},
+    ident::{EventId, PluginName, Seq},
 };
 
 /// How many rows lose their body in one transaction.
@@ -137,8 +137,8 @@ pub struct Report {
     pub rows: u64,
     /// Plugins that hold nothing back from now on; each is named once.
     pub new_orphans: Vec<PluginName>,
-    /// Open entries of orphans that went with their rows.
-    pub lost: Vec<(PluginName, Seq)>,
+    /// Open events of orphans that went with their rows, and are dead letters now.
+    pub lost: Vec<(PluginName, EventId)>,
     /// The clock has jumped: nothing goes before a second look.
     pub is_clock_doubted: bool,
     /// Bytes above [`Policy::size`] though all bodies are gone: plugins hold the rows.
@@ -162,6 +162,11 @@ impl Retention {
             trust: Trust::default(),
             orphans: Vec::new(),
         }
+    }
+
+    /// Another policy holds from the next look on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// Looks and takes some steps; to be called once a minute. `present` are the plugins that are there, in whatever state.
@@ -189,7 +194,7 @@ impl Retention {
         for _ in 0..STEPS {
             let view = view(journal, self.policy, now.unix).await?;
             let plan = decide(&self.policy, &view);
-            if !self.step(journal, plan, &mut report).await? {
+            if !self.step(journal, plan, now.unix, &mut report).await? {
                 report.excess = view.sizes.used_bytes.saturating_sub(self.policy.size);
                 break;
             }
@@ -224,6 +229,7 @@ impl Retention {
         &self,
         journal: &Journal,
         plan: Plan,
+        now: Unix,
         report: &mut Report,
     ) -> Result<bool, JournalError> {
         if let Some(up_to) = plan.bodies {
@@ -242,6 +248,7 @@ impl Retention {
             up_to,
             at_most: ROWS_A_STEP,
             orphans: self.orphans.clone(),
+            at: now,
         };
         let pruned = prune(journal, op).await?;
         report.rows += pruned.rows;
@@ -277,7 +284,7 @@ async fn view(journal: &Journal, policy: Policy, now: Unix) -> Result<View, Jour
 mod tests {
     use super::*;
     use crate::journal::{
-        Model, Place,
+        DeadQuery, Model, Place,
         testing::{answer, new_event},
     };
 
@@ -435,6 +442,11 @@ mod tests {
             };
             journal.write(op).await.expect("registered");
         }
+        let trigger = Op::Trigger {
+            plugin: PluginName::new("gone"),
+            seq: Seq(103),
+        };
+        journal.write(trigger).await.expect("open");
         let here = vec![PluginName::new("here")];
         let mut retention = Retention::new(Policy::default());
         let report = retention
@@ -458,6 +470,26 @@ mod tests {
         let report = report.expect("a look");
         assert_eq!(report.new_orphans, [PluginName::new("gone")]);
         assert_eq!(report.rows, 1_900);
+        // What it had open went with its row: that is said, counted and kept.
+        let gone = PluginName::new("gone");
+        assert_eq!(report.lost, [(gone.clone(), EventId(103))]);
+        let letters = journal.dead(DeadQuery {
+            rows: 10,
+            ..DeadQuery::default()
+        });
+        let letters = letters.await.expect("dead letters");
+        let letter = &letters[0];
+        assert_eq!(
+            (&letter.plugin, letter.facts.event_id),
+            (&gone, EventId(103))
+        );
+        assert_eq!(
+            (&*letter.dead.reason, letter.dead.at),
+            ("gone", Unix(40 * DAY as i64))
+        );
+        let record = journal.query(move |reader| reader.plugin(&gone)).await;
+        let record = record.expect("a plugin").expect("it is known");
+        assert_eq!((record.counts.dead, record.cursor.open.len()), (1, 0));
         let report = retention
             .look(&journal, now(HOUR + 21 * DAY, 41 * DAY), here)
             .await;

@@ -134,7 +134,7 @@ mod tests {
         let new = new_event(0, seq as i64);
         Arc::new(Event {
             seq: Seq(seq),
-            facts: new.facts,
+            facts: new.facts.into(),
             body: Body::Here(new.body),
         })
     }

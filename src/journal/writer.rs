@@ -67,6 +67,8 @@ pub(super) enum Message {
     Work(Job),
     /// To be answered at once: the thread turns.
     Beat(oneshot::Sender<()>),
+    /// From now on who finds no room is told so instead of waiting for it.
+    Leave,
     /// Commit what is here and end.
     Close(oneshot::Sender<()>),
 }
@@ -97,7 +99,7 @@ impl Core {
                     last = Seq(seq);
                     Arc::new(Event {
                         seq: last,
-                        facts: event.facts,
+                        facts: event.facts.into(),
                         body: Body::Here(event.body),
                     })
                 });
@@ -128,6 +130,8 @@ pub(super) struct Writer {
     /// How long a job waits for company, and how many are company enough.
     pub(super) company: (Duration, usize),
     pub(super) batch: Batch,
+    /// The daemon stops: nobody waits for room any more.
+    pub(super) is_leaving: bool,
 }
 
 /// What goes into the next transaction.
@@ -199,6 +203,10 @@ impl Writer {
                 Ok(Message::Beat(answer)) => {
                     let _ = answer.send(());
                 }
+                Ok(Message::Leave) => {
+                    self.is_leaving = true;
+                    self.batch.due = self.batch.due.map(|_| Instant::now());
+                }
                 Ok(Message::Close(closer)) => return Woken::Close(Some(closer)),
                 Err(RecvTimeoutError::Timeout) if self.batch.due.is_some() => return Woken::Due,
                 Err(RecvTimeoutError::Timeout) => return Woken::Idle,
@@ -213,6 +221,11 @@ impl Writer {
             Ok(answers) => {
                 self.batch.answer(answers);
                 self.say(Health::Working);
+            }
+            Err(error) if error.can_be_retried() && self.is_leaving => {
+                tracing::warn!(%error, "not written while the daemon stops; the next start repeats it");
+                self.batch.give_up(&error);
+                return Ok(());
             }
             Err(error) if error.can_be_retried() => {
                 self.batch.due = Some(Instant::now() + RETRY);
@@ -245,7 +258,11 @@ impl Writer {
         if !self.batch.jobs.is_empty() {
             match self.core.commit(&mut self.batch.ops) {
                 Ok(answers) => self.batch.answer(answers),
-                Err(error) => self.batch.fail(&error),
+                Err(error) => {
+                    let (events, settlements) = self.batch.holds();
+                    tracing::error!(%error, events, settlements, "this was not written; the events are asked for, or handed out, again");
+                    self.batch.fail(&error);
+                }
             }
         }
         if let Err(error) = self.core.engine.housekeep(true) {
@@ -290,6 +307,19 @@ impl Batch {
         self.ops.extend(job.ops);
     }
 
+    /// How many events and settlements wait.
+    fn holds(&self) -> (usize, usize) {
+        let mut holds = (0, 0);
+        for op in &self.ops {
+            match op {
+                Op::Append { append, .. } => holds.0 += append.events.len(),
+                Op::Cursor { change, .. } => holds.1 += change.settled.len() + change.dead.len(),
+                _ => {}
+            }
+        }
+        holds
+    }
+
     fn answer(&mut self, answers: Vec<Answer>) {
         let mut answers = answers.into_iter();
         self.due = None;
@@ -298,6 +328,13 @@ impl Batch {
             let own = answers.by_ref().take(job.ops).collect();
             drop(job.answer.send(Ok(own)));
         }
+    }
+
+    /// Answers everybody with an error that could have been retried, and is empty then.
+    fn give_up(&mut self, error: &JournalError) {
+        self.ops.clear();
+        (self.due, self.is_stalled) = (None, false);
+        self.fail(error);
     }
 
     fn fail(&mut self, error: &JournalError) {

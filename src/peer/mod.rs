@@ -24,6 +24,8 @@ pub const UNREAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const UNREAD_MESSAGES_MAX: usize = 1000;
 /// Messages of one turn: others want the thread too.
 const TURN_MAX: usize = 100;
+/// The buffer for what waits keeps so much room.
+const OUT_KEPT: usize = 256 * 1024;
 /// One read.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -57,6 +59,8 @@ pub struct Peer<R, W> {
     out_start: usize,
     /// Bytes left of each message that waits, the first one partly written.
     waiting: VecDeque<usize>,
+    /// Bytes written so far.
+    written: u64,
     tap: Option<Box<dyn Tap>>,
 }
 
@@ -71,6 +75,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             out: Vec::new(),
             out_start: 0,
             waiting: VecDeque::new(),
+            written: 0,
             tap,
         }
     }
@@ -80,10 +85,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         if self.writer.is_none() {
             return;
         }
-        if self.out_start == self.out.len() {
-            self.out.clear();
-            self.out_start = 0;
-        }
+        self.reclaim();
         let start = self.out.len();
         write(&mut self.out);
         if let Some(tap) = &mut self.tap {
@@ -92,11 +94,40 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         self.waiting.push_back(self.out.len() - start);
     }
 
+    /// What was written makes room for what comes, and a buffer that grew for one large answer is given back.
+    fn reclaim(&mut self) {
+        if self.out_start == self.out.len() {
+            self.out.clear();
+            self.out_start = 0;
+            self.out.shrink_to(OUT_KEPT);
+        } else if self.out_start > OUT_KEPT && self.out_start > self.out.len() / 2 {
+            self.out.drain(..self.out_start);
+            self.out_start = 0;
+        }
+    }
+
     /// True when the plugin reads too little of what it is sent.
     #[must_use]
     pub fn is_clogged(&self) -> bool {
-        self.out.len() - self.out_start > UNREAD_BYTES_MAX
-            || self.waiting.len() > UNREAD_MESSAGES_MAX
+        self.unread_bytes() > UNREAD_BYTES_MAX || self.is_flooded()
+    }
+
+    /// True when so many messages lie unread that there is no excuse.
+    #[must_use]
+    pub fn is_flooded(&self) -> bool {
+        self.waiting.len() > UNREAD_MESSAGES_MAX
+    }
+
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn unread_bytes(&self) -> usize {
+        self.out.len() - self.out_start
+    }
+
+    /// Bytes that were written so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// True when nothing waits to be written.
@@ -176,6 +207,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
 
     fn wrote(&mut self, mut written: usize) {
         self.out_start += written;
+        self.written += written as u64;
         while let Some(first) = self.waiting.front_mut() {
             if *first > written {
                 *first -= written;
@@ -237,6 +269,25 @@ mod tests {
         let mut items = Vec::new();
         while !matches!(peer.turn(&mut items).await, Turn::Eof) {}
         assert_eq!(items.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_makes_room_though_something_always_waits() {
+        let (ours, mut theirs) = duplex(1024);
+        let (reader, writer) = tokio::io::split(ours);
+        let mut peer = Peer::new(reader, writer, 1 << 20, None);
+        let mut items = Vec::new();
+        let mut read = vec![0; 1024];
+        for _ in 0..2000 {
+            peer.queue(|out| out.extend_from_slice(&[b'x'; 1024]));
+            tokio::select! {
+                biased;
+                _ = peer.turn(&mut items) => {}
+                () = std::future::ready(()) => {}
+            }
+            theirs.read_exact(&mut read[..1000]).await.expect("a pipe");
+        }
+        assert!(peer.out.len() < 4 * OUT_KEPT, "{}", peer.out.len());
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) fn explain(error: &SpawnError) -> String {
             source.kind()
         ),
         SpawnError::Shim(source) => format!("no process can be started: {}", source.kind()),
-        SpawnError::Stopping => error.to_string(),
+        SpawnError::NoProgram { .. } | SpawnError::Stopping => error.to_string(),
     }
 }
 

@@ -1,15 +1,16 @@
-//! What in a folder is a plugin, what is not, and what each is called. Blocks on disk: runs on a thread of its own.
+//! What in a folder is a plugin, and what is not. Blocks on disk: runs on a thread of its own.
 //!
-//! In: the folders in order, the names that files have had. Out: [`Found`], and every other file with its reason.
-//! Never: a process, a decision about a running plugin.
+//! In: a folder. Out: a [`Found`] for every plugin, and every other file with its reason.
+//! Never: a process, a decision about a running plugin; what it is called beside others (`names.rs`).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
+use super::file::{self, Sample, sample};
 use crate::ident::PluginName;
 
 /// A plugin.
@@ -19,9 +20,11 @@ pub struct Found {
     pub name: PluginName,
     /// The entry of `plugins.paths` it was found in; none for one made by `command`.
     pub path_index: Option<usize>,
+    /// The file or folder in a plugin path that it is; none for one made by `command`.
+    pub place: Option<PathBuf>,
     /// What is executed.
     pub command: Vec<String>,
-    /// The file whose change restarts it, when it is one.
+    /// The program, or the script of an interpreter: what people know it by, and whose change restarts it.
     pub file: Option<PathBuf>,
     /// Other files whose change restarts it: globs below `base`.
     pub watch: Vec<String>,
@@ -31,23 +34,8 @@ pub struct Found {
     pub language: &'static str,
 }
 
-/// Inode, size, mode, and the times of the last change of the content and of the inode.
-pub(super) type Sample = (u64, u64, u32, (i64, i64), (i64, i64));
-
 /// What a file's bytes said, kept for as long as its sample stays: a look costs one call a file.
 pub type Judged = BTreeMap<PathBuf, (Sample, Result<Found, String>)>;
-
-/// The sample of a file.
-pub(super) fn sample(path: &Path) -> io::Result<Sample> {
-    let meta = fs::metadata(path)?;
-    Ok((
-        meta.ino(),
-        meta.size(),
-        meta.mode(),
-        (meta.mtime(), meta.mtime_nsec()),
-        (meta.ctime(), meta.ctime_nsec()),
-    ))
-}
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,63 +48,36 @@ pub struct Discovered {
     pub missing: BTreeMap<PathBuf, String>,
 }
 
-/// Looks into all folders. `had`: which file had which name, so that it keeps it.
-#[must_use]
-pub fn discover(
-    folders: &[PathBuf],
-    had: &BTreeMap<PathBuf, PluginName>,
-    judged: &mut Judged,
-) -> Discovered {
-    let mut found = Discovered::default();
-    let mut candidates = Vec::new();
-    for (index, folder) in folders.iter().enumerate() {
-        match entries(folder) {
-            Ok(paths) => {
-                for path in paths {
-                    match cached(judged, &path, folder, index) {
-                        Ok(one) => candidates.push((path, one)),
-                        Err(reason) => {
-                            found.not_plugins.insert(path, reason);
-                        }
-                    }
-                }
-            }
-            Err(error) => {
-                let reason = error.kind().to_string();
-                found.missing.insert(folder.clone(), reason);
+/// What is in a folder.
+pub(super) type Inside = (Vec<Found>, BTreeMap<PathBuf, String>);
+
+/// Looks into a folder.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn discover(folder: &Path, judged: &mut Judged) -> io::Result<Inside> {
+    let (mut plugins, mut not_plugins) = Inside::default();
+    for path in entries(folder)? {
+        match cached(judged, &path, folder) {
+            Ok(found) => plugins.push(found),
+            Err(reason) => {
+                not_plugins.insert(path, reason);
             }
         }
     }
-    name_them(candidates, had, &mut found);
-    found
+    judged.retain(|path, _| {
+        not_plugins.contains_key(path) || plugins.iter().any(|one| one.place.as_ref() == Some(path))
+    });
+    Ok((plugins, not_plugins))
 }
 
-/// The file that had a name keeps it; else the earlier folder's does, and the other is called `folder/stem`.
-fn name_them(
-    candidates: Vec<(PathBuf, Found)>,
-    had: &BTreeMap<PathBuf, PluginName>,
-    found: &mut Discovered,
-) {
-    let kept: BTreeSet<PluginName> = candidates
-        .iter()
-        .filter_map(|(path, _)| had.get(path).cloned())
-        .collect();
-    let (old, new): (Vec<_>, Vec<_>) = candidates
-        .into_iter()
-        .partition(|(path, _)| had.contains_key(path));
-    for (path, mut one) in old.into_iter().chain(new) {
-        if let Some(name) = had.get(&path) {
-            one.name = name.clone();
-        } else if kept.contains(&one.name) || found.plugins.contains_key(&one.name) {
-            let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
-            one.name = PluginName::new(format!("{}/{}", folder.display(), one.name));
-        }
-        if let Some(other) = found.plugins.get(&one.name) {
-            let reason = format!("{} has the name {} already", other.base.display(), one.name);
-            found.not_plugins.insert(path, reason);
-            continue;
-        }
-        found.plugins.insert(one.name.clone(), one);
+/// The system's reason in an operator's words.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "it is not there".to_owned(),
+        io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
+        io::ErrorKind::NotADirectory => "it is not a folder".to_owned(),
+        kind => kind.to_string(),
     }
 }
 
@@ -127,8 +88,8 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn cached(judged: &mut Judged, path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
-    let unreadable = |error: io::Error| format!("cannot be read: {}", error.kind());
+fn cached(judged: &mut Judged, path: &Path, folder: &Path) -> Result<Found, String> {
+    let unreadable = |error: io::Error| format!("cannot be read: {}", why(&error));
     let mut now = sample(path).map_err(unreadable)?;
     if let Ok(inner) = sample(&path.join("plugin.toml")) {
         now.1 ^= inner.0 ^ inner.1;
@@ -137,18 +98,15 @@ fn cached(judged: &mut Judged, path: &Path, folder: &Path, index: usize) -> Resu
     }
     if let Some((then, result)) = judged.get(path)
         && *then == now
-        && result
-            .as_ref()
-            .map_or(true, |found| found.path_index == Some(index))
     {
         return result.clone();
     }
-    let result = judge(path, folder, index);
+    let result = judge(path, folder);
     judged.insert(path.to_owned(), (now, result.clone()));
     result
 }
 
-fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
+fn judge(path: &Path, folder: &Path) -> Result<Found, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.starts_with('.') {
         return Err("its name begins with a dot".to_owned());
@@ -161,40 +119,36 @@ fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
         return Err("an editor left it behind".to_owned());
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let found = |command, file, watch, base: &Path| Found {
-        name: PluginName::new(stem.as_ref()),
-        path_index: Some(index),
+    let found = |name: &str, command: Vec<String>, base: &Path| Found {
+        name: PluginName::new(name),
+        path_index: None,
+        place: Some(path.to_owned()),
         command,
-        file,
-        watch,
+        file: None,
+        watch: Vec::new(),
         base: base.to_owned(),
         language: "",
     };
-    let meta = fs::metadata(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let meta = fs::metadata(path).map_err(|error| format!("cannot be read: {}", why(&error)))?;
     if meta.is_dir() {
         let (command, watch) = folder_manifest(path)?;
-        let mut one = found(command, None, watch, path);
-        one.name = PluginName::new(name.as_ref());
-        let main = path.join(&one.command[0]);
-        one.language = language(&main);
-        one.file = main.is_file().then_some(main);
+        let mut one = found(&name, command, path);
+        one.watch = watch;
+        complete(&mut one);
         return Ok(one);
     }
     if !meta.is_file() {
         return Err("neither a file nor a folder".to_owned());
     }
-    let head = head(path).map_err(|error| format!("cannot be read: {}", error.kind()))?;
+    let head =
+        file::head(path, HEAD).map_err(|error| format!("cannot be read: {}", why(&error)))?;
     let is_program = head.starts_with(b"#!") || head.starts_with(b"\x7fELF");
     let is_executable = meta.mode() & 0o111 != 0;
     match (is_program, is_executable) {
         (true, true) => Ok(Found {
             language: language(path),
-            ..found(
-                vec![path.display().to_string()],
-                Some(path.to_owned()),
-                Vec::new(),
-                folder,
-            )
+            file: Some(path.to_owned()),
+            ..found(&stem, vec![path.display().to_string()], folder)
         }),
         (true, false) => Err(format!(
             "it is a program, but not executable: chmod +x {}",
@@ -207,16 +161,16 @@ fn judge(path: &Path, folder: &Path, index: usize) -> Result<Found, String> {
 
 /// `plugin.toml` of a folder: `command`, relative to it, and `watch`.
 fn folder_manifest(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> {
-    let file = folder.join("plugin.toml");
-    let text = fs::read_to_string(&file).map_err(|_| "a folder without plugin.toml".to_owned())?;
+    let manifest = folder.join("plugin.toml");
+    let text = file::text(&manifest).map_err(|_| "a folder without plugin.toml".to_owned())?;
     let document: toml_edit::DocumentMut = text
         .parse()
-        .map_err(|error| format!("{}: {error}", file.display()))?;
+        .map_err(|error| format!("{}: {error}", manifest.display()))?;
     let list = |key: &str| -> Result<Vec<String>, String> {
         let Some(item) = document.get(key) else {
             return Ok(Vec::new());
         };
-        let wrong = || format!("{}: `{key}` must be a list of texts", file.display());
+        let wrong = || format!("{}: `{key}` must be a list of texts", manifest.display());
         let array = item.as_array().ok_or_else(wrong)?;
         array
             .iter()
@@ -225,22 +179,95 @@ fn folder_manifest(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> 
     };
     let command = list("command")?;
     if command.is_empty() {
-        return Err(format!("{}: `command` is missing or empty", file.display()));
+        return Err(format!(
+            "{}: `command` is missing or empty",
+            manifest.display()
+        ));
     }
     Ok((command, list("watch")?))
 }
 
-fn head(path: &Path) -> io::Result<Vec<u8>> {
-    use io::Read as _;
-    let mut head = Vec::new();
-    fs::File::open(path)?.take(256).read_to_end(&mut head)?;
-    Ok(head)
+/// Finds the main file of a command, what it is written in, and makes an interpreter's script absolute: the process starts
+/// in another folder.
+pub(super) fn complete(found: &mut Found) {
+    let Some((first, words)) = found.command.split_first_mut() else {
+        return;
+    };
+    if let Some((language, index)) = script(first, words, &found.base) {
+        let script = found.base.join(&words[index]);
+        words[index] = script.display().to_string();
+        found.language = language;
+        found.file = Some(script);
+        return;
+    }
+    let main = found.base.join(first);
+    found.language = language(&main);
+    found.file = main.is_file().then_some(main);
 }
 
+/// Programs that run a script, and what it is written in; a version may follow.
+const INTERPRETERS: [(&str, &str); 22] = [
+    ("python", "python"),
+    ("pypy", "python"),
+    ("uv", "python"),
+    ("sh", "shell"),
+    ("bash", "shell"),
+    ("dash", "shell"),
+    ("zsh", "shell"),
+    ("ksh", "shell"),
+    ("fish", "shell"),
+    ("node", ""),
+    ("nodejs", ""),
+    ("deno", ""),
+    ("bun", ""),
+    ("ruby", ""),
+    ("perl", ""),
+    ("php", ""),
+    ("lua", ""),
+    ("tclsh", ""),
+    ("Rscript", ""),
+    ("java", ""),
+    ("dotnet", ""),
+    ("env", ""),
+];
+
+fn interpreter(first: &str) -> Option<(&'static str, &'static str)> {
+    let stem = Path::new(first).file_name()?.to_str()?;
+    let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    INTERPRETERS.iter().find(|(name, _)| *name == stem).copied()
+}
+
+/// True for a program that runs a script.
+pub(super) fn is_interpreter(first: &str) -> bool {
+    interpreter(first).is_some()
+}
+
+/// The language and the word that is the script of an interpreter: the first one that names a file. Later ones are its data.
+fn script(first: &str, words: &[String], base: &Path) -> Option<(&'static str, usize)> {
+    let (stem, language) = interpreter(first)?;
+    for (index, word) in words.iter().enumerate() {
+        // Its program stands in the command itself or in a module: there is no script.
+        if ["-c", "-e", "-m"].contains(&word.as_str()) {
+            return None;
+        }
+        if base.join(word).is_file() {
+            let language = if stem == "env" {
+                self::language(&base.join(word))
+            } else {
+                language
+            };
+            return Some((language, index));
+        }
+    }
+    None
+}
+
+/// So much of a file tells what it is.
+const HEAD: u64 = 256;
+
 /// What a file is written in, as far as its first line tells: `rust` for a program, `python`, `shell`, or nothing.
-#[must_use]
-pub fn language(file: &Path) -> &'static str {
-    let head = head(file).unwrap_or_default();
+fn language(file: &Path) -> &'static str {
+    let head = file::head(file, HEAD).unwrap_or_default();
     if head.starts_with(b"\x7fELF") {
         return "rust";
     }
@@ -284,41 +311,62 @@ mod tests {
         );
         put(&at("empty/plugin.toml"), "watch = 3\n", 0o644);
         fs::create_dir_all(at("plain")).expect("a folder");
-        let missing = dir.path().join("gone");
-        let found = discover(
-            &[dir.path().join("a"), missing.clone()],
-            &BTreeMap::new(),
-            &mut Judged::new(),
-        );
-        let names: Vec<_> = found.plugins.keys().map(PluginName::as_str).collect();
+        let (plugins, not_plugins) =
+            discover(&dir.path().join("a"), &mut Judged::new()).expect("a folder");
+        let names: Vec<_> = plugins.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["boxed", "notes"]);
-        let boxed = &found.plugins[&PluginName::new("boxed")];
+        let boxed = &plugins[0];
         assert_eq!((boxed.command.len(), boxed.watch.len()), (2, 1));
-        let reason = |name: &str| found.not_plugins[&at(name)].clone();
+        let reason = |name: &str| not_plugins[&at(name)].clone();
         assert!(reason("forgot.sh").contains("chmod +x"));
         assert!(reason("readme").contains("#!"));
         assert!(reason("empty").contains("`command`"), "{}", reason("empty"));
         assert!(reason("plain").contains("plugin.toml"));
         assert!(reason("helper.py").contains("not a program"));
-        assert_eq!(found.not_plugins.len(), 7);
-        assert!(found.missing.contains_key(&missing));
+        assert_eq!(not_plugins.len(), 7);
+        assert!(discover(&dir.path().join("gone"), &mut Judged::new()).is_err());
     }
 
     #[test]
-    fn the_same_stem_twice() {
+    fn the_script_of_an_interpreter_is_the_plugins_file() {
         let dir = tempfile::tempdir().expect("a folder");
-        let (one, two) = (dir.path().join("a/x.sh"), dir.path().join("b/x.sh"));
-        put(&one, "#!/bin/sh\n", 0o755);
-        put(&two, "#!/bin/sh\n", 0o755);
-        let folders = [dir.path().join("a"), dir.path().join("b")];
-        let found = discover(&folders, &BTreeMap::new(), &mut Judged::new());
-        let file =
-            |found: &Discovered, name: &str| found.plugins[&PluginName::new(name)].file.clone();
-        assert_eq!(file(&found, "x"), Some(one.clone()));
-        assert_eq!(file(&found, "b/x"), Some(two.clone()));
-        let had = BTreeMap::from([(two.clone(), PluginName::new("x"))]);
-        let found = discover(&folders, &had, &mut Judged::new());
-        assert_eq!(file(&found, "x"), Some(two));
-        assert_eq!(file(&found, "a/x"), Some(one));
+        let at = |name: &str| dir.path().join(name);
+        put(&at("main.py"), "x = 1\n", 0o644);
+        put(&at("data.txt"), "x", 0o644);
+        put(&at("run.sh"), "#!/bin/sh\n", 0o755);
+        for (command, file, language) in [
+            (
+                &["python3", "-X", "dev", "main.py", "data.txt"][..],
+                Some("main.py"),
+                "python",
+            ),
+            (
+                &["/usr/bin/python3.11", "main.py"],
+                Some("main.py"),
+                "python",
+            ),
+            (&["python3", "-m", "main", "data.txt"], None, ""),
+            (&["env", "A=b", "python3", "main.py"], Some("main.py"), ""),
+            (&["bash", "run.sh"], Some("run.sh"), "shell"),
+            // A program's words are its own.
+            (&["./run.sh", "data.txt"], Some("./run.sh"), "shell"),
+            (&["task_status", "data.txt"], None, ""),
+        ] {
+            let mut one = Found {
+                name: PluginName::new("p"),
+                path_index: None,
+                place: None,
+                command: command.iter().map(|&word| word.to_owned()).collect(),
+                file: None,
+                watch: Vec::new(),
+                base: dir.path().to_owned(),
+                language: "",
+            };
+            complete(&mut one);
+            assert_eq!(one.file, file.map(&at), "{command:?}");
+            assert_eq!(one.language, language, "{command:?}");
+            let is_absolute = one.command.contains(&at("main.py").display().to_string());
+            assert_eq!(is_absolute, file == Some("main.py"), "{command:?}");
+        }
     }
 }

@@ -126,6 +126,20 @@ pub enum State {
     },
 }
 
+/// A changed version that is tried beside the running one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Candidate {
+    None,
+    /// It shakes hands.
+    Trying,
+    /// It passed, and waits until the running one has stopped.
+    Passed,
+    /// It is being ended; `again`: another change came meanwhile.
+    Leaving {
+        again: bool,
+    },
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -152,14 +166,18 @@ pub enum Input {
     Changed,
     /// The changed version passed `initialize`.
     Validated,
-    /// The changed version did not.
+    /// The changed version did not, and lives.
     Invalid,
+    /// The changed version has no process any more.
+    CandidateGone,
     /// Its file is gone.
     Vanished,
     /// An operator enables it.
     Enable,
     /// An operator disables it.
     Disable,
+    /// The config switches it off.
+    Off,
     /// The daemon stops.
     Shutdown,
     /// Time has passed.
@@ -175,6 +193,8 @@ pub enum Action {
     Validate,
     /// The changed version takes over.
     Promote,
+    /// End the changed version.
+    EndCandidate,
     /// Wait for its open events, then stop it.
     Drain,
     /// Stop it now, from SIGTERM on.
@@ -189,10 +209,13 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Life {
     state: State,
+    candidate: Candidate,
     since: Unix,
     failures: VecDeque<Mono>,
     /// Failures in a row without good service between.
     streak: u32,
+    /// The process that runs, or ran last, served well for a while.
+    has_served: bool,
     restarts: u32,
 }
 
@@ -210,9 +233,11 @@ impl Life {
         };
         Self {
             state,
+            candidate: Candidate::None,
             since: now.unix,
             failures: VecDeque::new(),
             streak: 0,
+            has_served: false,
             restarts: 0,
         }
     }
@@ -247,12 +272,33 @@ impl Life {
 
     /// Takes one step; `random` is from 0 to 1.
     pub fn step(&mut self, input: Input, now: Now, random: f32) -> Vec<Action> {
-        let before = self.state.clone();
-        let actions = self.go(input, now.mono, random);
-        if std::mem::discriminant(&before) != std::mem::discriminant(&self.state) {
+        let before = std::mem::discriminant(&self.state);
+        if let State::Ready { since } = self.state {
+            self.has_served = now.mono - since >= GOOD_SERVICE;
+        }
+        let mut actions = self.go(input, now.mono, random);
+        if before != std::mem::discriminant(&self.state) {
             self.since = now.unix;
         }
+        actions.extend(self.end_stray_candidate());
         actions
+    }
+
+    /// A changed version is tried beside a process that runs, and nowhere else.
+    fn end_stray_candidate(&mut self) -> Option<Action> {
+        use {Candidate as C, State as S};
+        let is_stray = match self.candidate {
+            C::Trying => !matches!(self.state, S::Ready { .. }),
+            C::Passed => !matches!(
+                self.state,
+                S::Draining(Then::Swap) | S::Stopping(Then::Swap)
+            ),
+            C::None | C::Leaving { .. } => false,
+        };
+        is_stray.then(|| {
+            self.candidate = C::Leaving { again: false };
+            Action::EndCandidate
+        })
     }
 
     fn go(&mut self, input: Input, now: Mono, random: f32) -> Vec<Action> {
@@ -271,47 +317,64 @@ impl Life {
                 vec![A::End]
             }
             (S::Starting, I::Refused(cause)) => self.wind_down(Then::Disable(cause), false),
+            // What it is changed to may well be the cure.
+            (S::Ready { .. }, I::Exited { .. }) if self.candidate == Candidate::Trying => {
+                self.restarts += 1;
+                self.start_again(Why::Changed)
+            }
             (
                 S::Starting | S::Ready { .. },
                 I::Exited {
                     error,
                     counts: true,
                 },
-            ) => self.fail_after(error, now, random),
+            ) => self.fail(error, now, random),
             (S::Starting | S::Ready { .. }, I::Exited { counts: false, .. }) => {
                 self.restarts += 1;
                 self.start(Why::Crash)
             }
             (S::Ready { .. }, I::Refused(cause)) => self.wind_down(Then::Disable(cause), true),
-            (S::Ready { .. }, I::Changed) => vec![A::Validate],
-            (S::Ready { .. }, I::Validated) => self.wind_down(Then::Swap, true),
+            (S::Ready { .. }, I::Changed) => self.try_candidate(),
+            (S::Ready { .. }, I::Validated) if self.candidate == Candidate::Trying => {
+                self.candidate = Candidate::Passed;
+                self.wind_down(Then::Swap, true)
+            }
+            (_, I::Invalid) if self.candidate != Candidate::None => {
+                let again = self.candidate == Candidate::Leaving { again: true };
+                self.candidate = Candidate::Leaving { again };
+                self.swap_is_off();
+                vec![A::EndCandidate]
+            }
+            (_, I::CandidateGone) => self.candidate_gone(),
             // What starts may be half of the old and half of the new file.
             (S::Starting, I::Changed) => self.wind_down(Then::Start(Why::Changed), false),
             (S::Draining(_) | S::Stopping(_), I::Hung(_)) => vec![A::End],
             (S::Draining(then) | S::Stopping(then), I::Exited { .. }) => {
                 self.after(then, now, random)
             }
-            (S::Draining(Then::Swap) | S::Stopping(Then::Swap), I::Invalid) => {
-                self.redirect(Then::Start(Why::Changed))
-            }
             (S::Draining(then) | S::Stopping(then), I::Changed | I::Enable)
-                if !matches!(
-                    then,
-                    Then::Rest | Then::Swap | Then::Disable(Cause::Operator)
-                ) =>
+                if !matches!(then, Then::Rest | Then::Disable(Cause::Operator)) =>
             {
                 self.redirect(Then::Start(Why::Changed))
             }
+            (
+                S::Draining(Then::Rest | Then::Miss) | S::Stopping(Then::Rest | Then::Miss),
+                I::Start,
+            ) => self.redirect(Then::Start(Why::Changed)),
             (S::Draining(_) | S::Stopping(_), I::Disable) => {
                 self.redirect(Then::Disable(Cause::Operator))
             }
-            (S::Draining(_) | S::Stopping(_), I::Shutdown) => self.redirect(Then::Rest),
-            (S::Backoff { .. }, I::Changed) => self.start(Why::Changed),
+            (S::Draining(_), I::Shutdown | I::Off) => {
+                self.redirect(Then::Rest);
+                vec![A::Drain]
+            }
+            (S::Stopping(_), I::Shutdown | I::Off) => self.redirect(Then::Rest),
+            (S::Backoff { .. }, I::Changed) => self.start_again(Why::Changed),
             (S::Backoff { until, .. }, I::Tick) if now >= until => {
                 self.restarts += 1;
                 self.start(Why::Crash)
             }
-            (S::Disabled { cause, .. }, I::Changed) if cause != Cause::Operator => {
+            (S::Disabled { cause, .. }, I::Changed | I::Start) if cause != Cause::Operator => {
                 self.start_again(Why::Changed)
             }
             (S::Disabled { probe_at, .. }, I::Tick) if probe_at.is_some_and(|at| now >= at) => {
@@ -331,8 +394,18 @@ impl Life {
             (S::Stopped | S::Backoff { .. } | S::Missing | S::Disabled { .. }, I::Disable) => {
                 self.after(Then::Disable(Cause::Operator), now, random)
             }
-            (S::Starting | S::Ready { .. }, I::Shutdown) => self.wind_down(Then::Rest, true),
-            (_, I::Shutdown) => {
+            (S::Starting | S::Ready { .. }, I::Shutdown | I::Off) => {
+                self.wind_down(Then::Rest, true)
+            }
+            // What an operator disabled stays so, whatever the config says meanwhile.
+            (
+                S::Disabled {
+                    cause: Cause::Operator,
+                    ..
+                },
+                I::Off,
+            ) => vec![],
+            (_, I::Shutdown | I::Off) => {
                 self.state = S::Stopped;
                 vec![]
             }
@@ -340,8 +413,47 @@ impl Life {
         }
     }
 
+    /// One is tried at a time: a change during a try ends it, and the next is tried when it is gone.
+    fn try_candidate(&mut self) -> Vec<Action> {
+        match self.candidate {
+            Candidate::None => {
+                self.candidate = Candidate::Trying;
+                vec![Action::Validate]
+            }
+            Candidate::Trying | Candidate::Passed => {
+                self.candidate = Candidate::Leaving { again: true };
+                vec![Action::EndCandidate]
+            }
+            Candidate::Leaving { .. } => {
+                self.candidate = Candidate::Leaving { again: true };
+                vec![]
+            }
+        }
+    }
+
+    fn candidate_gone(&mut self) -> Vec<Action> {
+        let was = std::mem::replace(&mut self.candidate, Candidate::None);
+        match (&self.state, was) {
+            (State::Ready { .. }, Candidate::Leaving { again: true }) => self.try_candidate(),
+            _ => {
+                self.swap_is_off();
+                vec![]
+            }
+        }
+    }
+
+    /// Nothing waits to take over: what comes next is started from its file.
+    fn swap_is_off(&mut self) {
+        if let State::Draining(then) | State::Stopping(then) = &mut self.state
+            && *then == Then::Swap
+        {
+            *then = Then::Start(Why::Changed);
+        }
+    }
+
     fn start(&mut self, why: Why) -> Vec<Action> {
         self.state = State::Starting;
+        self.has_served = false;
         vec![Action::Spawn(why)]
     }
 
@@ -379,7 +491,10 @@ impl Life {
             Then::Start(why) => self.start_again(why),
             Then::Swap => {
                 self.state = State::Starting;
+                self.candidate = Candidate::None;
                 self.failures.clear();
+                self.streak = 0;
+                self.has_served = false;
                 vec![Action::Promote]
             }
             Then::Disable(cause) => {
@@ -400,19 +515,7 @@ impl Life {
         }
     }
 
-    /// The process ended while it ran: after good service the streak begins anew.
-    fn fail_after(&mut self, error: String, now: Mono, random: f32) -> Vec<Action> {
-        if let State::Ready { since } = self.state
-            && now - since >= GOOD_SERVICE
-        {
-            self.streak = 0;
-            self.failures.push_back(now);
-            self.restarts += 1;
-            return self.start(Why::Crash);
-        }
-        self.fail(error, now, random)
-    }
-
+    /// It failed: it is started again after a wait, or given up. After good service the first restart is at once.
     fn fail(&mut self, error: String, now: Mono, random: f32) -> Vec<Action> {
         self.failures.push_back(now);
         while self
@@ -425,6 +528,11 @@ impl Life {
         if self.failures.len() >= LOOP_FAILURES {
             return self.after(Then::Disable(Cause::CrashLoop(error)), now, random);
         }
+        if std::mem::take(&mut self.has_served) {
+            self.streak = 0;
+            self.restarts += 1;
+            return self.start(Why::Crash);
+        }
         let base = Duration::from_secs(1 << self.streak.min(6)).min(BACKOFF_MAX);
         self.streak += 1;
         let until = now + base.mul_f32(1.0 + 0.2 * random);
@@ -434,187 +542,4 @@ impl Life {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(ms: u64) -> Now {
-        Now {
-            mono: Mono(ms),
-            unix: Unix(i64::try_from(ms).expect("small")),
-        }
-    }
-
-    fn life(state: State) -> Life {
-        Life {
-            state,
-            ..Life::new(false, at(0))
-        }
-    }
-
-    fn exited(counts: bool) -> Input {
-        Input::Exited {
-            error: "exit 1".into(),
-            counts,
-        }
-    }
-
-    #[test]
-    fn the_table() {
-        use {Action as A, Input as I, State as S};
-        let ready = || S::Ready { since: Mono(0) };
-        let disabled = |cause: Cause| S::Disabled {
-            probe_at: cause.probe_at(Mono(0)),
-            cause,
-        };
-        let backoff = |until| S::Backoff {
-            until: Mono(until),
-            error: "exit 1".into(),
-        };
-        let swap = || S::Draining(Then::Swap);
-        let bad = || Cause::Manifest("m".into());
-        for (from, input, to, actions) in [
-            (S::Stopped, I::Start, S::Starting, vec![A::Spawn(Why::Boot)]),
-            (S::Starting, I::Ready, ready(), vec![A::TellRecovered]),
-            (
-                S::Starting,
-                I::StartFailed("exit 1".into()),
-                backoff(1000),
-                vec![],
-            ),
-            (S::Starting, exited(true), backoff(1000), vec![]),
-            (
-                S::Starting,
-                I::Refused(bad()),
-                S::Stopping(Then::Disable(bad())),
-                vec![A::End],
-            ),
-            (
-                S::Stopping(Then::Disable(bad())),
-                exited(true),
-                disabled(bad()),
-                vec![A::TellDisabled],
-            ),
-            (ready(), exited(true), backoff(1000), vec![]),
-            (
-                ready(),
-                exited(false),
-                S::Starting,
-                vec![A::Spawn(Why::Crash)],
-            ),
-            (
-                ready(),
-                I::Hung("h".into()),
-                S::Stopping(Then::Fail("h".into())),
-                vec![A::End],
-            ),
-            (ready(), I::Changed, ready(), vec![A::Validate]),
-            (ready(), I::Validated, swap(), vec![A::Drain]),
-            (swap(), exited(true), S::Starting, vec![A::Promote]),
-            (
-                swap(),
-                I::Invalid,
-                S::Draining(Then::Start(Why::Changed)),
-                vec![],
-            ),
-            (
-                ready(),
-                I::Vanished,
-                S::Draining(Then::Miss),
-                vec![A::Drain],
-            ),
-            (S::Draining(Then::Miss), exited(true), S::Missing, vec![]),
-            (
-                S::Missing,
-                I::Start,
-                S::Starting,
-                vec![A::Spawn(Why::Changed)],
-            ),
-            (backoff(0), I::Tick, S::Starting, vec![A::Spawn(Why::Crash)]),
-            (backoff(5), I::Tick, backoff(5), vec![]),
-            (
-                backoff(5),
-                I::Changed,
-                S::Starting,
-                vec![A::Spawn(Why::Changed)],
-            ),
-            (disabled(bad()), I::Tick, disabled(bad()), vec![]),
-            (
-                disabled(bad()),
-                I::Changed,
-                S::Starting,
-                vec![A::Spawn(Why::Changed)],
-            ),
-            (
-                disabled(Cause::Operator),
-                I::Changed,
-                disabled(Cause::Operator),
-                vec![],
-            ),
-            (
-                disabled(Cause::Operator),
-                I::Enable,
-                S::Starting,
-                vec![A::Spawn(Why::Enabled)],
-            ),
-            (
-                ready(),
-                I::Disable,
-                S::Draining(Then::Disable(Cause::Operator)),
-                vec![A::Drain],
-            ),
-            (
-                ready(),
-                I::Shutdown,
-                S::Draining(Then::Rest),
-                vec![A::Drain],
-            ),
-            (
-                S::Draining(Then::Rest),
-                I::Changed,
-                S::Draining(Then::Rest),
-                vec![],
-            ),
-            (S::Draining(Then::Rest), exited(true), S::Stopped, vec![]),
-            (backoff(5), I::Shutdown, S::Stopped, vec![]),
-        ] {
-            let mut one = life(from.clone());
-            let done = one.step(input.clone(), at(0), 0.0);
-            assert_eq!((one.state, done), (to, actions), "{from:?} + {input:?}");
-        }
-    }
-
-    #[test]
-    fn eight_failures_are_a_loop_and_a_probe_tries_it_again() {
-        let mut life = life(State::Starting);
-        let mut now = 0;
-        let mut waits = Vec::new();
-        for _ in 0..7 {
-            life.step(Input::StartFailed("x".into()), at(now), 0.0);
-            let until = life.poll_timeout().expect("a backoff").0;
-            waits.push(until - now);
-            now = until;
-            assert_eq!(
-                life.step(Input::Tick, at(now), 0.0),
-                vec![Action::Spawn(Why::Crash)]
-            );
-        }
-        assert_eq!(waits, [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000]);
-        let told = life.step(Input::StartFailed("x".into()), at(now), 0.0);
-        assert_eq!(told, vec![Action::TellDisabled]);
-        let probe = life.poll_timeout().expect("a probe").0;
-        assert_eq!(probe - now, 3_600_000);
-        assert_eq!(
-            life.step(Input::Tick, at(probe), 0.0),
-            vec![Action::Spawn(Why::Probe)]
-        );
-    }
-
-    #[test]
-    fn after_good_service_the_first_restart_is_at_once() {
-        let mut life = life(State::Ready { since: Mono(0) });
-        assert_eq!(
-            life.step(exited(true), at(60_000), 0.0),
-            vec![Action::Spawn(Why::Crash)]
-        );
-    }
-}
+mod tests;

@@ -1,10 +1,14 @@
 //! What a plugin is: discovery, manifest, life, file watch.
 
+mod alarm;
 mod diagnose;
 pub mod discovery;
+mod file;
 pub mod host;
 pub mod life;
 pub mod look;
+mod names;
+pub mod order;
 pub mod report;
 mod run;
 pub mod setup;

@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 use sgeventd_protocol::{Item, Manifest, pending::Pending, write};
 use tokio::{
@@ -16,6 +17,7 @@ use tokio::{
 use crate::{
     clock::{Clock, Mono},
     dispatch::Disposition,
+    event::Event,
     ident::{EventId, Generation, Seq},
     peer::{Peer, RateLimit, Tap, Turn},
     process::{Child, Exit, Ladder, Line, Lines},
@@ -30,6 +32,8 @@ const TALK_PER_SECOND: u32 = 200;
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A process that closed its output is given so long to end by itself.
 const CLOSED: Duration = Duration::from_secs(1);
+/// A large answer that is not read on for so long will not be.
+const CLOGGED: Duration = Duration::from_secs(10);
 /// The handshake, both steps.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(60);
 /// Of what was printed before the handshake, so much is shown.
@@ -47,8 +51,7 @@ pub(super) enum Asked {
 /// An event that the plugin works on.
 #[derive(Debug)]
 pub(super) struct Open {
-    pub(super) seq: Seq,
-    pub(super) event: OpenEvent,
+    pub(super) event: Arc<Event>,
     pub(super) since: Mono,
     pub(super) deadline: Mono,
     /// `$/cancel` was sent: the process is ended at the deadline.
@@ -58,10 +61,19 @@ pub(super) struct Open {
     pub(super) calls: usize,
 }
 
+/// A call that is not answered.
+pub(super) struct Call {
+    /// Tells it from a later one under the same id.
+    pub(super) number: u64,
+    /// The request of the event that it belongs to.
+    pub(super) parent: Option<u64>,
+    pub(super) task: AbortHandle,
+}
+
 /// The answer of a call.
 pub(super) struct CallDone {
     pub(super) id: Box<RawValue>,
-    pub(super) parent: Option<u64>,
+    pub(super) number: u64,
     pub(super) is_write: bool,
     pub(super) answer: Result<Box<RawValue>, RpcError>,
 }
@@ -93,16 +105,17 @@ pub(super) struct Run {
     pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) raw_manifest: Option<Arc<RawValue>>,
     pub(super) caller: Option<Arc<Caller>>,
-    pub(super) open: HashMap<u64, Open>,
+    pub(super) open: FxHashMap<u64, Open>,
     pub(super) ladder: Option<Ladder>,
     /// Until when the handshake must be done.
     pub(super) handshake_until: Option<Mono>,
-    pub(super) calls: HashMap<Box<str>, AbortHandle>,
+    pub(super) calls: HashMap<Box<str>, Call>,
+    /// Calls that were made so far.
+    pub(super) calls_made: u64,
     pub(super) answers: (mpsc::Sender<CallDone>, mpsc::Receiver<CallDone>),
     pub(super) talk: RateLimit,
     pub(super) has_stray: bool,
     pub(super) stdout: String,
-    pub(super) has_called: bool,
     pub(super) odd_answers: u64,
     pub(super) permit: Option<OwnedSemaphorePermit>,
     pub(super) items: Vec<Item>,
@@ -111,6 +124,8 @@ pub(super) struct Run {
     exit: Option<Exit>,
     words_until: Option<Mono>,
     closed_until: Option<Mono>,
+    /// What it had read when it was first found clogged, and when that was.
+    clogged: Option<(u64, Mono)>,
     clock: Clock,
 }
 
@@ -137,15 +152,15 @@ impl Run {
             manifest: None,
             raw_manifest: None,
             caller: None,
-            open: HashMap::new(),
+            open: FxHashMap::default(),
             ladder: None,
             handshake_until: None,
             calls: HashMap::new(),
+            calls_made: 0,
             answers: mpsc::channel(ANSWERS),
             talk: RateLimit::new(TALK_PER_SECOND),
             has_stray: false,
             stdout: String::new(),
-            has_called: false,
             odd_answers: 0,
             permit: Some(permit),
             items: Vec::new(),
@@ -153,6 +168,7 @@ impl Run {
             exit: None,
             words_until: None,
             closed_until: None,
+            clogged: None,
             clock,
         })
     }
@@ -219,31 +235,75 @@ impl Run {
         self.lines.iter().flat_map(Lines::last).collect()
     }
 
+    /// True when it goes on calling although its answers lie unread: many of them, or much for a while.
+    pub(super) fn does_not_read(&mut self, now: Mono) -> bool {
+        if !self.peer.is_clogged() {
+            self.clogged = None;
+            return false;
+        }
+        let written = self.peer.written();
+        match self.clogged {
+            Some((at, since)) if at == written => now - since >= CLOGGED || self.peer.is_flooded(),
+            _ => {
+                self.clogged = Some((written, now));
+                self.peer.is_flooded()
+            }
+        }
+    }
+
     /// Keeps the beginning of what is printed where the protocol should be.
     pub(super) fn keep_stdout(&mut self, text: &str) {
         let room = STDOUT_KEPT.saturating_sub(self.stdout.len());
-        self.stdout.extend(text.chars().take(room));
-        self.stdout.push('\n');
+        if room > 0 {
+            self.stdout.extend(text.chars().take(room));
+            self.stdout.push('\n');
+        }
     }
 
     /// The moment of a call.
     pub(super) fn context(&self) -> CallContext {
         CallContext {
             phase: self.phase,
-            open: self.open.values().map(|open| open.event.clone()).collect(),
+            open: self
+                .unanswered()
+                .map(|(id, open)| OpenEvent {
+                    request_id: *id,
+                    event_id: open.event.facts.event_id,
+                    session_uuid: open.event.facts.session_uuid.clone(),
+                })
+                .collect(),
             last_request_id: self.last_request_id,
         }
     }
 
-    /// The last event that it was given and has not answered.
-    pub(super) fn an_open_event(&self) -> Option<EventId> {
-        self.open.values().next().map(|open| open.event.event_id)
+    fn unanswered(&self) -> impl Iterator<Item = (&u64, &Open)> {
+        self.open.iter().filter(|(_, open)| open.held.is_none())
+    }
+
+    /// The request that a message belongs to which names none: the only one that is not answered.
+    pub(super) fn only_open(&self) -> Option<u64> {
+        let mut open = self.unanswered();
+        let (id, _) = open.next()?;
+        open.next().is_none().then_some(*id)
+    }
+
+    /// The event of an open request.
+    pub(super) fn event_of(&self, request: Option<u64>) -> Option<EventId> {
+        let open = self.open.get(&request.or_else(|| self.only_open())?)?;
+        Some(open.event.facts.event_id)
+    }
+
+    /// True once it is being stopped and no longer waited for.
+    pub(super) fn is_cut(&self) -> bool {
+        self.ladder
+            .as_ref()
+            .is_some_and(|ladder| !ladder.is_draining())
     }
 
     /// Ends its calls: nobody waits for their answers.
     pub(super) fn end_calls(&mut self) {
         for (_, call) in self.calls.drain() {
-            call.abort();
+            call.task.abort();
         }
     }
 }

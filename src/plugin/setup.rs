@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{host::Host, report::PluginReport};
 use crate::{
@@ -37,17 +37,21 @@ pub struct Shared {
     pub site: Site,
     /// At most so many processes shake hands at once.
     pub starts: Arc<Semaphore>,
+    /// What the marks of all processes begin with: the state directory, which has one daemon at a time.
+    pub whose: Arc<str>,
     /// Failures of all plugins.
     pub host: Arc<Host>,
     /// How long a settlement waits for company, and how many are company enough.
     pub settle: (Duration, usize),
-    /// A plugin this far behind is an alert.
-    pub lag: Duration,
+    /// A plugin this far behind is an alert; a reload may change it.
+    pub lag: watch::Receiver<Duration>,
 }
 
 /// What is one plugin's own. Two that are equal need no restart.
 #[derive(Clone)]
 pub struct Setup {
+    /// The operator says who gets mail; else the manifest may.
+    pub are_emails_given: bool,
     /// Its settings.
     pub settings: PluginSettings,
     /// Its file or command, for people.
@@ -78,14 +82,23 @@ pub enum Launch {
 }
 
 impl Setup {
-    /// Who gets mail about it.
+    /// Who gets mail about it: the operator's word, else `alerts.emails` of the manifest.
     #[must_use]
-    pub fn recipients(&self) -> crate::alert::Recipients {
+    pub fn recipients(&self, manifest: Option<&serde_json::Value>) -> crate::alert::Recipients {
+        use serde_json::Value;
+
         use crate::alert::Recipients;
-        match &self.settings.emails {
-            Emails::Default => Recipients::Default,
-            Emails::Nobody => Recipients::Nobody,
-            Emails::To(list) => Recipients::To(list.clone()),
+        match (&self.settings.emails, manifest) {
+            (Emails::Default, Some(Value::Bool(false))) if !self.are_emails_given => {
+                Recipients::Nobody
+            }
+            (Emails::Default, Some(Value::Array(all))) if !self.are_emails_given => {
+                let texts = all.iter().filter_map(Value::as_str);
+                Recipients::To(texts.map(str::to_owned).collect())
+            }
+            (Emails::Default, _) => Recipients::Default,
+            (Emails::Nobody, _) => Recipients::Nobody,
+            (Emails::To(list), _) => Recipients::To(list.clone()),
         }
     }
 
@@ -140,12 +153,20 @@ pub enum Order {
     Changed(Box<Setup>),
     /// Its config changed.
     Configured(Box<Setup>),
+    /// These come first now: how far they have settled.
+    After(Vec<watch::Receiver<Seq>>),
     /// Its file is gone.
     Vanished,
     /// Its file is there.
     Appeared(Box<Setup>),
-    /// Its task turns; answered when it does.
-    Beat(oneshot::Sender<()>),
+}
+
+impl Order {
+    /// True when it need not be told any more, since this one will be.
+    #[must_use]
+    pub fn is_replaced_by(&self, newer: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(newer)
+    }
 }
 
 /// Orders that may wait: a handful a second at most, from one sender.
@@ -159,14 +180,62 @@ pub struct Handle {
     pub orders: mpsc::Sender<Order>,
     /// What it tells of itself.
     pub report: watch::Receiver<PluginReport>,
-    /// Every wanted event up to here is settled; for those that come after it.
-    pub settled: watch::Receiver<Seq>,
     /// Files that it wants watched, as its manifest says.
     pub watch: watch::Receiver<Vec<String>>,
 }
 
-/// Names a process for [`crate::process::end_escaped`].
+/// Names a process for [`crate::process::end_escaped`], and for the next daemon, [`crate::process::end_left_behind`].
 #[must_use]
-pub fn run_mark(name: &PluginName, generation: Generation) -> String {
-    format!("{}/{name}/{generation}", std::process::id())
+pub fn run_mark(whose: &str, name: &PluginName, generation: Generation) -> String {
+    format!("{whose}#{}/{name}/{generation}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::alert::Recipients;
+
+    #[test]
+    fn the_manifest_says_who_gets_mail_when_the_operator_does_not() {
+        let setup = |emails, are_emails_given| Setup {
+            are_emails_given,
+            settings: PluginSettings {
+                emails,
+                ..PluginSettings::default()
+            },
+            file: String::new(),
+            language: String::new(),
+            paths: (PathBuf::new(), PathBuf::new()),
+            launch: Launch::Impossible(String::new()),
+            sessions: Vec::new(),
+            after: Vec::new(),
+            uses_session_uuid: true,
+            start: Place::Latest,
+        };
+        let list = json!(["td@studio.example"]);
+        let to_list = Recipients::To(vec!["td@studio.example".to_owned()]);
+        for (emails, is_given, manifest, expected) in [
+            (Emails::Default, false, None, Recipients::Default),
+            (
+                Emails::Default,
+                false,
+                Some(&json!(true)),
+                Recipients::Default,
+            ),
+            (
+                Emails::Default,
+                false,
+                Some(&json!(false)),
+                Recipients::Nobody,
+            ),
+            (Emails::Default, false, Some(&list), to_list),
+            (Emails::Default, true, Some(&list), Recipients::Default),
+            (Emails::Nobody, true, Some(&list), Recipients::Nobody),
+        ] {
+            let found = setup(emails.clone(), is_given).recipients(manifest);
+            assert_eq!(found, expected, "{emails:?} {is_given} {manifest:?}");
+        }
+    }
 }

@@ -1,12 +1,8 @@
-//! How a plugin's process is started: program, arguments, environment. Pure, but for the search on `PATH`.
+//! How a plugin's process is started: program, arguments, environment.
 //!
-//! Never: a key, a variable that the allow-list does not name.
+//! Never: a key, a variable that the allow-list does not name, a look at the plugin's file system (the shim searches for its program).
 
-use std::{
-    ffi::OsString,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, path::Path};
 
 use super::{discovery::Found, setup::Launch};
 use crate::{
@@ -44,18 +40,13 @@ pub fn launch(
         Ok(env) => env,
         Err(error) => return Launch::Impossible(error),
     };
-    let path = env.iter().find(|(name, _)| name == "PATH");
-    let path = path.map(|(_, value)| value.clone()).unwrap_or_default();
     let Some((first, args)) = found.command.split_first() else {
         return Launch::Impossible("its command is empty".to_owned());
     };
-    let program = match find(first, &found.base, &path) {
-        Ok(program) => program,
-        Err(error) => return Launch::Impossible(error),
-    };
     let limits = settings.limits.effective();
     Launch::Spec(Box::new(SpawnSpec {
-        program,
+        program: first.into(),
+        base: found.base.clone(),
         args: args.iter().map(OsString::from).collect(),
         cwd: settings
             .cwd
@@ -141,25 +132,6 @@ fn environment(
     Ok(env)
 }
 
-/// The program as an absolute path: relative to its folder, or the first on `PATH`.
-fn find(first: &str, base: &Path, path: &OsString) -> Result<PathBuf, String> {
-    if first.starts_with('/') {
-        return Ok(first.into());
-    }
-    let beside = base.join(first);
-    if first.contains('/') || beside.is_file() {
-        return Ok(beside);
-    }
-    let is_program = |file: &PathBuf| {
-        file.metadata()
-            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-    };
-    std::env::split_paths(path)
-        .map(|folder| folder.join(first))
-        .find(is_program)
-        .ok_or_else(|| format!("{first} is neither in {} nor on PATH", base.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +140,7 @@ mod tests {
         Found {
             name: PluginName::new("p"),
             path_index: None,
+            place: None,
             command: command.iter().map(|word| (*word).to_owned()).collect(),
             file: None,
             watch: Vec::new(),
@@ -224,13 +197,5 @@ mod tests {
         for name in ["OTHER", "NOTIFY_SOCKET", "SITE_KEY", "LANG"] {
             assert_eq!(value(&spec, name), None, "{name}");
         }
-    }
-
-    #[test]
-    fn a_program_is_found_on_path_or_said_to_be_missing() {
-        let path = OsString::from("/usr/bin:/bin");
-        assert!(find("sh", Path::new("/nowhere"), &path).is_ok());
-        let error = find("no-such-program", Path::new("/nowhere"), &path).expect_err("missing");
-        assert!(error.contains("no-such-program") && error.contains("PATH"));
     }
 }

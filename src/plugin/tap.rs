@@ -89,6 +89,21 @@ impl PluginTap {
             .then(|| Bytes::copy_from_slice(line))
     }
 
+    /// What is neither request nor answer.
+    fn odd(&self, method: &str, id: Option<&str>, text: &[u8]) {
+        let mut record = self.odd_record(method, id);
+        record.bytes = text.len() as u64;
+        record.body = self.body(text).filter(|body| !body.is_empty());
+        self.traffic.record(record);
+    }
+
+    fn odd_record(&self, method: &str, id: Option<&str>) -> TrafficRecord {
+        let mut record = self.record(Direction::FromPlugin, self.clock.now(), method);
+        record.id = id.map(Into::into);
+        record.status = Some("odd".into());
+        record
+    }
+
     fn answered(&mut self, id: u64, outcome: &Result<Box<RawValue>, sgeventd_protocol::RpcError>) {
         let now = self.clock.now();
         let open = self.open.remove(&id);
@@ -144,13 +159,16 @@ impl Tap for PluginTap {
             Item::Response { id, outcome } => return self.answered(*id, outcome),
             Item::Request { id, method, params } => (method.as_str(), Some(id), params.as_ref()),
             Item::Notification { method, params } => (method.as_str(), None, params.as_ref()),
-            Item::Stray(text) => {
-                let mut record = self.record(Direction::FromPlugin, self.clock.now(), "stray");
-                record.bytes = text.len() as u64;
-                record.body = self.body(text.as_bytes());
+            Item::Stray(text) => return self.odd("stray", None, text.as_bytes()),
+            Item::Unasked { id } => return self.odd("unasked", Some(id), b""),
+            Item::Echo => return self.odd("echo", None, b""),
+            Item::Invalid { id } => return self.odd("invalid", Some(id.get()), b""),
+            Item::TooLong { id, bytes } => {
+                let id = id.as_ref().map(|id| id.get());
+                let mut record = self.odd_record("too_long", id);
+                record.bytes = *bytes as u64;
                 return self.traffic.record(record);
             }
-            _ => return,
         };
         let mut record = self.record(Direction::FromPlugin, self.clock.now(), method);
         record.id = id.map(|id| id.get().into());

@@ -82,13 +82,16 @@ impl Child {
     /// Safe.
     pub async fn wait(&mut self) -> Exit {
         loop {
-            if let Ok(Some(status)) = self.process.try_wait() {
-                let signal = status.signal().unwrap_or_default();
-                return status.code().map_or(Exit::Signal(signal), Exit::Code);
-            }
-            match self.ended.readable().await {
-                Ok(mut ready) if matches!(self.process.try_wait(), Ok(None)) => ready.clear_ready(),
-                Ok(_) => {}
+            // The descriptor is asked first: whoever waits again and again must not pay a system call each time.
+            let Ok(mut ready) = self.ended.readable().await else {
+                return Exit::Signal(0);
+            };
+            match self.process.try_wait() {
+                Ok(Some(status)) => {
+                    let signal = status.signal().unwrap_or_default();
+                    return status.code().map_or(Exit::Signal(signal), Exit::Code);
+                }
+                Ok(None) => ready.clear_ready(),
                 Err(_) => return Exit::Signal(0),
             }
         }

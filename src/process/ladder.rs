@@ -72,6 +72,13 @@ impl Ladder {
         self.rung == Rung::Drain
     }
 
+    /// Draining lasts until this time at most.
+    pub fn cap(&mut self, until: Mono) {
+        if self.rung == Rung::Drain {
+            self.until = self.until.min(until);
+        }
+    }
+
     /// Nothing is open any more: goes on at once.
     pub fn drained(&mut self, now: Mono) {
         if self.rung == Rung::Drain {

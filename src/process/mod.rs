@@ -17,7 +17,8 @@ pub use child::{Child, Exit};
 pub use ladder::{Ladder, Step};
 pub use lines::{Line, Lines};
 pub use orphans::{
-    RUN_MARK, become_subreaper, end_escaped, kill_group, reap_orphans, signal_group, signal_one,
+    RUN_MARK, become_subreaper, end_escaped, end_left_behind, kill_group, reap_orphans,
+    signal_group, signal_one,
 };
 pub use recorded::{boot_id, end_recorded, start_time};
 pub use shim::shim_main;

@@ -58,6 +58,17 @@ pub fn end_escaped(pid: i32, mark: &str) -> usize {
     ended
 }
 
+/// Kills what a daemon that died has left: all that is marked as started for `whose`, wherever it went. Returns how many.
+///
+/// The kernel ends a plugin with its daemon, but not what the plugin started.
+pub fn end_left_behind(whose: &str) -> usize {
+    let wanted = format!("{RUN_MARK}={whose}#");
+    let left =
+        processes().filter(|pid| environ_has(*pid, |pair| pair.starts_with(wanted.as_bytes())));
+    left.filter(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok())
+        .count()
+}
+
 fn processes() -> impl Iterator<Item = i32> {
     let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
@@ -78,10 +89,12 @@ fn session(pid: i32) -> Option<i32> {
 }
 
 fn has_mark(pid: i32, wanted: &str) -> bool {
+    environ_has(pid, |pair| pair == wanted.as_bytes())
+}
+
+fn environ_has(pid: i32, is_it: impl Fn(&[u8]) -> bool) -> bool {
     let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environ
-        .split(|byte| *byte == 0)
-        .any(|pair| pair == wanted.as_bytes())
+    environ.split(|byte| *byte == 0).any(is_it)
 }
 
 /// Orphans are looked for this often.

@@ -8,13 +8,14 @@
 )]
 
 use std::{
-    ffi::{CString, OsString},
+    ffi::{CString, OsStr, OsString},
     fs::File,
     io,
     os::{
         fd::{FromRawFd as _, RawFd},
-        unix::ffi::OsStrExt as _,
+        unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     },
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -39,7 +40,7 @@ const OOM_SCORE: &str = "500";
 pub fn shim_main(args: &[OsString]) -> Option<ExitCode> {
     let split = args.iter().position(|arg| arg == "--")?;
     let (keys, rest) = args.split_at(split);
-    let [cwd, program, args @ ..] = rest.get(1..)? else {
+    let [cwd, base, program, args @ ..] = rest.get(1..)? else {
         return Some(ExitCode::from(64));
     };
     let verdict = number(keys, "verdict")?;
@@ -54,16 +55,35 @@ pub fn shim_main(args: &[OsString]) -> Option<ExitCode> {
     if number(keys, "parent").is_some_and(|parent| getppid().as_raw() != parent) {
         return Some(ExitCode::from(127));
     }
-    write_verdict(&verdict, 'x', &execute(program, args));
+    let Some(program) = find(program.as_ref(), base.as_ref()) else {
+        write_verdict(&verdict, 'p', &io::ErrorKind::NotFound.into());
+        return Some(ExitCode::from(127));
+    };
+    write_verdict(&verdict, 'x', &execute(program.as_os_str(), args));
     Some(ExitCode::from(127))
 }
 
+/// The program as an absolute path: relative to its folder, or the first on `PATH`.
+fn find(program: &Path, base: &Path) -> Option<PathBuf> {
+    let beside = base.join(program);
+    if program.components().count() > 1 || program.is_absolute() || beside.is_file() {
+        return Some(beside);
+    }
+    let is_program = |file: &PathBuf| {
+        file.metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut files = std::env::split_paths(&path).map(|folder| folder.join(program));
+    files.find(is_program)
+}
+
 /// Becomes the program; returns only with the reason why not. A file that is no program is not tried as a shell script.
-fn execute(program: &OsString, args: &[OsString]) -> io::Error {
+fn execute(program: &OsStr, args: &[OsString]) -> io::Error {
     // SAFETY: the default action; our own runtime ignores the signal, and the program must not inherit that.
     let _cannot_fail = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     let words: Result<Vec<CString>, _> = std::iter::once(program)
-        .chain(args)
+        .chain(args.iter().map(OsString::as_os_str))
         .map(|word| CString::new(word.as_bytes()))
         .collect();
     let Ok(words) = words else {
@@ -102,8 +122,37 @@ fn prepare(keys: &[OsString]) {
         umask(Mode::from_bits_truncate(mask.unsigned_abs()));
     }
     let _refused = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+    if !Uid::effective().is_root() {
+        drop_capabilities();
+    }
     let _refused = prctl::set_pdeathsig(Signal::SIGKILL);
     let _refused = prctl::set_no_new_privs();
+}
+
+/// Takes every capability out of every set: an ambient one would outlive the exec, no_new_privs or not. Root without them
+/// would be no root any more, and who runs plugins as root means it.
+fn drop_capabilities() {
+    use rustix::thread::{
+        CapabilitySet, CapabilitySets, clear_ambient_capability_set,
+        remove_capability_from_bounding_set, set_capabilities,
+    };
+    // The bounding set first: leaving it takes a capability itself, which a usual daemon does not have.
+    for bit in 0..u64::BITS {
+        let one = CapabilitySet::from_bits_retain(1 << bit);
+        if remove_capability_from_bounding_set(one).is_err() {
+            break;
+        }
+    }
+    let _before_linux_4_3 = clear_ambient_capability_set();
+    let none = CapabilitySet::empty();
+    let _refused = set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    );
 }
 
 /// Marks every descriptor from `first` on to be closed by the exec.

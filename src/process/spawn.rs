@@ -42,8 +42,10 @@ pub struct Limits {
 /// A process to start.
 #[derive(Debug, Clone)]
 pub struct SpawnSpec {
-    /// The executable.
+    /// The executable: absolute, or relative to `base`; a bare name that is not there is searched for on the environment's `PATH`.
     pub program: PathBuf,
+    /// What a relative program is relative to.
+    pub base: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
     /// Where it starts.
@@ -71,6 +73,14 @@ pub enum SpawnError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// There is no such program.
+    #[error("{} is neither in {} nor on PATH", program.display(), base.display())]
+    NoProgram {
+        /// As it is written.
+        program: PathBuf,
+        /// Where it was looked for first.
+        base: PathBuf,
     },
     /// The working directory cannot be entered.
     #[error("cannot enter the working directory {path}")]
@@ -131,9 +141,9 @@ impl Spawner {
     /// When the shim or the program cannot be executed.
     ///
     /// # Cancel safety
-    /// Dropped, the process sees its pipes closed and dies with the daemon at the latest.
+    /// Dropped, what was started is killed.
     pub async fn spawn(&self, spec: SpawnSpec) -> Result<Child, SpawnError> {
-        let (program, cwd) = (spec.program.clone(), spec.cwd.clone());
+        let (program, base, cwd) = (spec.program.clone(), spec.base.clone(), spec.cwd.clone());
         let (answer, answered) = oneshot::channel();
         self.orders
             .send(Order { spec, answer })
@@ -143,25 +153,25 @@ impl Spawner {
             .await
             .map_err(|_| SpawnError::Stopping)?
             .map_err(SpawnError::Shim)?;
+        let mut unborn = Unborn(Some(raw.child));
         let mut verdict = pipe::Receiver::from_owned_fd(raw.verdict).map_err(SpawnError::Shim)?;
         let mut words = Vec::new();
         verdict
             .read_to_end(&mut words)
             .await
             .map_err(SpawnError::Shim)?;
-        if let Some(error) = read_verdict(&words, &program, &cwd) {
-            let mut child = raw.child;
-            tokio::task::spawn_blocking(move || child.wait());
+        if let Some(error) = read_verdict(&words, &program, &base, &cwd) {
             return Err(error);
         }
-        let pid = i32::try_from(raw.child.id()).unwrap_or(i32::MAX);
+        let child = unborn.0.take().ok_or(SpawnError::Stopping)?;
+        let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
         let log = raw
             .log
             .into_iter()
             .map(pipe::Receiver::from_owned_fd)
             .collect::<io::Result<_>>();
         Child::new(
-            raw.child,
+            child,
             start_time(pid).unwrap_or(0),
             pipe::Sender::from_owned_fd(raw.input).map_err(SpawnError::Shim)?,
             pipe::Receiver::from_owned_fd(raw.output).map_err(SpawnError::Shim)?,
@@ -171,8 +181,25 @@ impl Spawner {
     }
 }
 
-/// The shim's last word: `c` or `x` for the step and the error number; nothing when the program runs.
-fn read_verdict(words: &[u8], program: &Path, cwd: &Path) -> Option<SpawnError> {
+/// A process whose program does not run yet, and which nobody waits for unless it does.
+struct Unborn(Option<std::process::Child>);
+
+impl Drop for Unborn {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // A shim that a dead file server holds dies when the server lets go: a thread of its own waits for that.
+            let waiting = thread::Builder::new().name("reap".into()).spawn(move || {
+                let _gone = child.kill();
+                let _status = child.wait();
+            });
+            // Without a thread it is reaped with the orphans.
+            drop(waiting);
+        }
+    }
+}
+
+/// The shim's last word: `c`, `p` or `x` for the step and the error number; nothing when the program runs.
+fn read_verdict(words: &[u8], program: &Path, base: &Path, cwd: &Path) -> Option<SpawnError> {
     let (step, number) = words.split_first()?;
     let number = std::str::from_utf8(number).ok()?.parse().unwrap_or(0);
     let source = io::Error::from_raw_os_error(number);
@@ -181,8 +208,12 @@ fn read_verdict(words: &[u8], program: &Path, cwd: &Path) -> Option<SpawnError> 
             path: cwd.to_owned(),
             source,
         },
+        b'p' => SpawnError::NoProgram {
+            program: program.to_owned(),
+            base: base.to_owned(),
+        },
         _ => SpawnError::Exec {
-            path: program.to_owned(),
+            path: base.join(program),
             source,
         },
     })
@@ -228,7 +259,8 @@ fn start(helper: &Path, spec: &SpawnSpec) -> io::Result<Raw> {
         .arg(format!("nice={nice}"))
         .arg(format!("umask={}", spec.umask))
         .arg("--");
-    command.arg(&spec.cwd).arg(&spec.program).args(&spec.args);
+    command.arg(&spec.cwd).arg(&spec.base);
+    command.arg(&spec.program).args(&spec.args);
     command
         .env_clear()
         .envs(spec.env.iter().map(|(name, value)| (name, value)));

@@ -28,6 +28,8 @@ pub(super) enum Verb {
     Poison {
         /// The row.
         id: i64,
+        /// Only when this field is asked for.
+        field: Option<String>,
     },
     /// Every answer takes this much longer.
     Latency {

@@ -29,6 +29,11 @@ impl Fault {
         Self::new(104, message)
     }
 
+    /// True when the site does not know who calls.
+    pub(super) fn is_about_credentials(&self) -> bool {
+        self.code == 102
+    }
+
     fn new(code: u32, message: impl Into<String>) -> Self {
         Self {
             code,

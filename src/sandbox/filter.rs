@@ -1,6 +1,6 @@
 //! Filters: conditions nested at will, compiled once and asked of every row.
 //!
-//! In: the wire form, an entity type. Out: whether a row matches; the span of ids outside which none can.
+//! In: the wire form, an entity type. Out: whether a row matches; the spans of ids outside which none can.
 //! Never: an order, a page.
 
 use std::{cmp::Ordering, ops::RangeInclusive};
@@ -19,6 +19,9 @@ use crate::clock::Unix;
 
 /// What the site refuses to look through.
 const DEEPEST: usize = 265;
+
+/// No id is negative.
+const EVERYTHING: RangeInclusive<i64> = 0..=i64::MAX;
 
 /// A compiled filter.
 #[derive(Debug)]
@@ -79,41 +82,68 @@ impl Filter {
         }
     }
 
-    /// Ids outside of this cannot match.
-    pub(super) fn ids(&self) -> RangeInclusive<i64> {
-        let everything = 0..=i64::MAX;
+    /// Ids outside of these spans cannot match; ascending, apart.
+    pub(super) fn ids(&self) -> Vec<RangeInclusive<i64>> {
         match self {
-            Self::All(filters) => filters.iter().fold(everything, |span, filter| {
-                let other = filter.ids();
-                *span.start().max(other.start())..=*span.end().min(other.end())
+            Self::All(filters) => filters.iter().fold(vec![EVERYTHING], |spans, filter| {
+                both(&spans, &filter.ids())
             }),
-            Self::Any(filters) => {
-                let spans = filters
-                    .iter()
-                    .map(Self::ids)
-                    .reduce(|a, b| *a.start().min(b.start())..=*a.end().max(b.end()));
-                spans.unwrap_or(everything)
-            }
+            Self::Any(filters) if filters.is_empty() => vec![EVERYTHING],
+            Self::Any(filters) => either(filters.iter().flat_map(Self::ids).collect()),
             Self::Test(path, rule) if path.is_plain() && path.last == "id" && !rule.is_negative => {
-                ids_of(&rule.need).unwrap_or(everything)
+                ids_of(&rule.need).unwrap_or_else(|| vec![EVERYTHING])
             }
-            Self::Test(..) => everything,
+            Self::Test(..) => vec![EVERYTHING],
         }
     }
 }
 
-fn ids_of(need: &Need) -> Option<RangeInclusive<i64>> {
+fn ids_of(need: &Need) -> Option<Vec<RangeInclusive<i64>>> {
+    let one = |span| Some(vec![span]);
     match need {
-        Need::Above(id) => Some(id.as_i64()?.saturating_add(1)..=i64::MAX),
-        Need::Below(id) => Some(0..=id.as_i64()?.saturating_sub(1)),
-        Need::Between(low, high) => Some(low.as_i64()?..=high.as_i64()?),
+        Need::Above(id) => one(id.as_i64()?.saturating_add(1)..=i64::MAX),
+        Need::Below(id) => one(0..=id.as_i64()?.saturating_sub(1)),
+        Need::Between(low, high) => one(low.as_i64()?..=high.as_i64()?),
         Need::OneOf(ids) => {
             let ids = ids.iter().filter_map(Value::as_i64);
-            let (low, high) = (ids.clone().min()?, ids.max()?);
-            Some(low..=high)
+            Some(either(ids.map(|id| id..=id).collect()))
         }
         _ => None,
     }
+}
+
+/// What lies in one of the spans or more.
+fn either(mut spans: Vec<RangeInclusive<i64>>) -> Vec<RangeInclusive<i64>> {
+    spans.retain(|span| !span.is_empty());
+    spans.sort_by_key(|span| *span.start());
+    let mut merged: Vec<RangeInclusive<i64>> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if *span.start() <= last.end().saturating_add(1) => {
+                *last = *last.start()..=*last.end().max(span.end());
+            }
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// What lies in a span of each; both lists are ascending and apart.
+fn both(one: &[RangeInclusive<i64>], other: &[RangeInclusive<i64>]) -> Vec<RangeInclusive<i64>> {
+    let mut shared = Vec::new();
+    let (mut ones, mut others) = (one.iter().peekable(), other.iter().peekable());
+    while let (Some(a), Some(b)) = (ones.peek(), others.peek()) {
+        let span = *a.start().max(b.start())..=*a.end().min(b.end());
+        if a.end() <= b.end() {
+            ones.next();
+        } else {
+            others.next();
+        }
+        if !span.is_empty() {
+            shared.push(span);
+        }
+    }
+    shared
 }
 
 impl Reader<'_> {
@@ -255,5 +285,29 @@ pub(super) fn order(a: &Value, b: &Value) -> Option<Ordering> {
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_ids_are_joined_and_crossed() {
+        assert_eq!(
+            either(vec![
+                5..=6,
+                1..=2,
+                3..=3,
+                RangeInclusive::new(9, 8),
+                6..=i64::MAX
+            ]),
+            [1..=3, 5..=i64::MAX]
+        );
+        assert_eq!(
+            both(&[1..=3, 5..=9, 12..=20], &[2..=6, 9..=12]),
+            [2..=3, 5..=6, 9..=9, 12..=12]
+        );
+        assert_eq!(both(&[1..=3], &[]), []);
     }
 }

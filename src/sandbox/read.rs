@@ -163,8 +163,9 @@ pub(super) fn select<'a>(
         if shown.is_retired {
             return Ok(Box::new(std::iter::empty()));
         }
-        let rows = view.store.log.range(filter.ids()).map(Row::Event);
-        return Ok(Box::new(rows.filter(is_wanted)));
+        let spans = filter.ids().into_iter();
+        let rows = spans.flat_map(move |ids| view.store.log.range(ids));
+        return Ok(Box::new(rows.map(Row::Event).filter(is_wanted)));
     }
     let schema = view.store.schema;
     let kind = schema.name_of(kind).ok_or_else(|| {

@@ -119,6 +119,12 @@ impl Sandbox {
         state.store.log.order().to_vec()
     }
 
+    /// What there is now: rows that are readable or wait, calls that came, keys that were refused, orders for trouble that wait.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        self.shared.state().summary()
+    }
+
     /// Appends rows of ten event types, dense and readable at once, for measurements.
     pub fn bulk(&self, count: usize) {
         self.shared.state().store.bulk(count, Clock::unix());

@@ -39,6 +39,9 @@ pub(super) struct State {
     pub(super) troubles: Troubles,
     auth: Auth,
     chance: Rng,
+    /// Calls that came, and those among them whose key was refused.
+    calls: u64,
+    refused: u64,
 }
 
 impl State {
@@ -61,12 +64,15 @@ impl State {
             troubles: Troubles::default(),
             auth: Auth::new(scripts, &mut chance),
             chance,
+            calls: 0,
+            refused: 0,
         })
     }
 
     /// What happens to a call.
     pub(super) fn call(&mut self, body: &[u8], now: Unix) -> Outcome {
         self.store.log.settle(now);
+        self.calls += 1;
         let request: Value = match serde_json::from_slice(body) {
             Ok(request) => request,
             Err(error) => {
@@ -93,7 +99,10 @@ impl State {
             payload,
             now,
         };
-        let body = answer(&mut call, method).unwrap_or_else(|fault| fault.body().to_string());
+        let body = answer(&mut call, method).unwrap_or_else(|fault| {
+            self.refused += u64::from(fault.is_about_credentials());
+            fault.body().to_string()
+        });
         self.store.log.hide(0);
         Outcome::Answer(self.troubles.spoil(method, payload, body))
     }
@@ -115,8 +124,8 @@ impl State {
                 method,
                 id,
             }),
-            Verb::Poison { id } => {
-                self.troubles.poison.insert(id);
+            Verb::Poison { id, field } => {
+                self.troubles.poison.insert(id, field);
             }
             Verb::Latency { ms } => self.troubles.latency = Duration::from_millis(ms),
             Verb::Jump { by } => self.store.log.jump(by),
@@ -173,8 +182,16 @@ impl State {
         Ok(())
     }
 
-    fn summary(&self) -> Value {
+    /// How much there is of everything.
+    pub(super) fn summary(&self) -> Value {
         let log = &self.store.log;
-        json!({"readable": log.order().len(), "waiting": log.waiting(), "next_id": log.next()})
+        json!({
+            "readable": log.order().len(),
+            "waiting": log.waiting(),
+            "next_id": log.next(),
+            "calls": self.calls,
+            "refused": self.refused,
+            "troubles": self.troubles.count(),
+        })
     }
 }

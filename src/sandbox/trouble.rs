@@ -3,7 +3,7 @@
 //! In: orders (from `ctl`), a call's method, the right answer. Out: the wrong one.
 //! Never: a change of the store; what is wrong is only how it is told.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -81,8 +81,8 @@ pub(super) struct Armed {
 /// All that is ordered.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
-    /// Rows that make every page fail which has them, unless only ids are asked for.
-    pub(super) poison: BTreeSet<i64>,
+    /// Rows that make every page fail which has them, when a field is asked for; without one, unless only ids are.
+    pub(super) poison: BTreeMap<i64, Option<String>>,
     /// Before every answer.
     pub(super) latency: Duration,
     armed: Vec<Armed>,
@@ -150,6 +150,11 @@ impl Troubles {
         *self = Self::default();
     }
 
+    /// How many orders for trouble still wait for a call or a clear.
+    pub(super) fn count(&self) -> usize {
+        self.armed.len() + self.poison.len() + usize::from(self.lag.is_some())
+    }
+
     /// How many of the newest rows a poll of the log does not see.
     pub(super) fn hidden_rows(&mut self) -> usize {
         let Some((rows, polls)) = self.lag.take() else {
@@ -202,14 +207,23 @@ impl Troubles {
     }
 
     fn is_poisoned(&self, payload: &Value, body: &str) -> bool {
-        if self.poison.is_empty() || payload["return_fields"] == json!(["id"]) {
+        let fields = &payload["return_fields"];
+        if self.poison.is_empty() || *fields == json!(["id"]) {
             return false;
         }
+        let is_asked = |field: &Option<String>| {
+            let asked = |name: &String| {
+                fields
+                    .as_array()
+                    .is_some_and(|all| all.iter().any(|one| one == name))
+            };
+            field.as_ref().is_none_or(asked)
+        };
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let rows = body["results"]["entities"].as_array();
         rows.is_some_and(|rows| {
             let mut ids = rows.iter().filter_map(|row| row["id"].as_i64());
-            ids.any(|id| self.poison.contains(&id))
+            ids.any(|id| self.poison.get(&id).is_some_and(is_asked))
         })
     }
 

@@ -89,6 +89,19 @@ pub struct EventPage {
     pub bytes: usize,
     /// How long it took.
     pub elapsed: Duration,
+    /// The site says that there are more rows than it put into this answer, which may be fewer than were asked for.
+    pub has_more: bool,
+}
+
+/// How many rows there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventCount {
+    /// The number.
+    pub rows: u64,
+    /// The site's clock when it answered.
+    pub date: Option<Unix>,
+    /// How long it took.
+    pub elapsed: Duration,
 }
 
 impl EventPage {
@@ -149,7 +162,11 @@ impl Session {
     ///
     /// # Errors
     /// As every call; `BadJson` when the answer has no count.
-    pub async fn count_events(&self, spans: &[Span], tries: Tries) -> Result<u64, SiteError> {
+    pub async fn count_events(
+        &self,
+        spans: &[Span],
+        tries: Tries,
+    ) -> Result<EventCount, SiteError> {
         #[derive(Deserialize)]
         struct Summary {
             summaries: Counted,
@@ -161,7 +178,11 @@ impl Session {
         let payload = count_payload(spans);
         let reply = self.ask("summarize", &payload, tries, None).await?;
         let summary: Summary = serde_json::from_slice(&reply.result).map_err(|e| odd(&e))?;
-        Ok(summary.summaries.id)
+        Ok(EventCount {
+            rows: summary.summaries.id,
+            date: reply.date,
+            elapsed: reply.elapsed,
+        })
     }
 
     async fn ask(
@@ -261,7 +282,8 @@ fn read_payload(query: &EventQuery<'_>) -> Box<RawValue> {
             },
         }],
         api_return_image_urls: true,
-        return_paging_info_without_counts: false,
+        // Else the answer need not say whether a page was cut below what was asked for.
+        return_paging_info_without_counts: true,
     })
 }
 
@@ -297,6 +319,12 @@ fn page(reply: Reply) -> Result<EventPage, SiteError> {
     struct Rows<'a> {
         #[serde(borrow)]
         entities: Option<Vec<&'a RawValue>>,
+        #[serde(borrow, default)]
+        paging_info: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Paging {
+        has_next_page: bool,
     }
     let found: Rows<'_> = serde_json::from_slice(&reply.result).map_err(|e| odd(&e))?;
     let start = reply.result.as_ptr() as usize;
@@ -304,6 +332,11 @@ fn page(reply: Reply) -> Result<EventPage, SiteError> {
         let from = row.get().as_ptr() as usize - start;
         from..from + row.get().len()
     };
+    // A site that says it in no known way is believed by the number of its rows.
+    let has_more = found
+        .paging_info
+        .and_then(|info| serde_json::from_str::<Paging>(info.get()).ok())
+        .is_some_and(|info| info.has_next_page);
     let rows = found.entities.unwrap_or_default();
     let rows = rows.into_iter().map(place).collect();
     Ok(EventPage {
@@ -312,6 +345,7 @@ fn page(reply: Reply) -> Result<EventPage, SiteError> {
         date: reply.date,
         bytes: reply.bytes,
         elapsed: reply.elapsed,
+        has_more,
     })
 }
 
@@ -353,7 +387,7 @@ mod tests {
         "sorts":[{"field_name":"id",
         "direction":"asc"}],
         "api_return_image_urls":true,
-        "return_paging_info_without_counts":false}
+        "return_paging_info_without_counts":true}
         "#);
         insta::assert_snapshot!(count_payload(&spans[..1]).get(), @r#"{"type":"EventLogEntry","summaries":[{"field":"id","type":"count"}],"filters":{"logical_operator":"or","conditions":[{"path":"id","relation":"greater_than","values":[100]}]}}"#);
     }
@@ -371,6 +405,20 @@ mod tests {
         let rows: Vec<_> = found.rows().collect();
         assert_eq!(rows, [r#"{"id": 1, "x": "é\n"}"#, r#"{"id":2}"#]);
         assert!(page(reply(r#"{"entities": null}"#)).unwrap().is_empty());
+        for (info, has_more) in [
+            (r#"{"has_next_page": true}"#, true),
+            (r#"{"has_next_page": false}"#, false),
+            (r#"{"page_count": 3}"#, false),
+            ("null", false),
+            ("7", false),
+        ] {
+            let text = format!(r#"{{"entities": [], "paging_info": {info}}}"#);
+            assert_eq!(
+                page(reply(text.leak())).unwrap().has_more,
+                has_more,
+                "{info}"
+            );
+        }
         assert!(page(reply("[]")).is_err());
     }
 }

@@ -36,7 +36,7 @@ mod turns;
 pub use address::{Address, AddressError};
 pub use client::Site;
 pub use error::{ConnectKind, SiteError};
-pub use events::{EventPage, EventQuery, Order, Span, Tries};
+pub use events::{EventCount, EventPage, EventQuery, Order, Span, Tries};
 pub use health::Health;
 pub use info::Capabilities;
 pub use methods::Kind;

@@ -135,8 +135,12 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
     })
 }
 
-/// The innermost cause: the outer ones repeat it, and the outermost names the URL.
+/// The innermost cause: the outer ones repeat it, and the outermost names the URL. The kernel's number tells people nothing.
 fn root_of(error: &reqwest::Error) -> String {
     let root = causes(error).last().map(ToString::to_string);
-    root.unwrap_or_else(|| "no cause given".to_owned())
+    let mut root = root.unwrap_or_else(|| "no cause given".to_owned());
+    if let Some(end) = root.find(" (os error") {
+        root.truncate(end);
+    }
+    root
 }

@@ -28,6 +28,7 @@ fn mark(program: &str, args: &[&str]) -> String {
 fn spec(program: &str, args: &[&str]) -> SpawnSpec {
     SpawnSpec {
         program: program.into(),
+        base: "/nowhere".into(),
         args: args.iter().map(OsString::from).collect(),
         cwd: std::env::temp_dir(),
         env: vec![
@@ -106,6 +107,27 @@ async fn the_twenty_line_plugin_speaks() {
 }
 
 #[tokio::test]
+async fn a_program_is_found_beside_its_plugin_or_on_the_path() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let own = dir.path().join("true");
+    fs::write(&own, "#!/bin/sh\nexit 7\n").expect("a file");
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("its mode");
+    for (program, base, code) in [
+        ("true", "/nowhere".into(), 0),
+        ("true", dir.path().to_owned(), 7),
+        ("./true", dir.path().to_owned(), 7),
+        ("/bin/true", dir.path().to_owned(), 0),
+    ] {
+        let spec = SpawnSpec {
+            base,
+            ..spec(program, &[])
+        };
+        let mut child = within(spawner().spawn(spec)).await.expect("a process");
+        assert_eq!(within(child.wait()).await, Exit::Code(code), "{program}");
+    }
+}
+
+#[tokio::test]
 async fn a_child_is_what_a_plugin_should_be() {
     let script = "exec 2>&1; umask; nice; ulimit -n; cat /proc/self/stat | cut -d' ' -f6; echo $$; ls /proc/self/fd | wc -l";
     let mut child = within(spawner().spawn(spec("/bin/sh", &["-c", script])))
@@ -121,6 +143,44 @@ async fn a_child_is_what_a_plugin_should_be() {
         "standard descriptors and the one that lists them"
     );
     assert_eq!(within(child.wait()).await, Exit::Code(0));
+}
+
+/// The shim as it is started by a daemon that holds capabilities for its plugins' user: as root, `setpriv` makes it one.
+#[test]
+fn a_child_has_no_capability() {
+    let shim = [env!("CARGO_BIN_EXE_sgeventd"), "__shim", "verdict=9"];
+    let program = ["--", "/", "/", "bin/cat", "/proc/self/status"];
+    // DAC_OVERRIDE finds our binary wherever it was built, SETPCAP lets go of the bounding set.
+    let caps = "+setuid,+setgid,+kill,+dac_override,+setpcap";
+    let as_user = [
+        "setpriv".to_owned(),
+        "--reuid=65534".to_owned(),
+        "--regid=65534".to_owned(),
+        "--clear-groups".to_owned(),
+        format!("--inh-caps={caps}"),
+        format!("--ambient-caps={caps}"),
+    ];
+    let is_root = nix::unistd::Uid::effective().is_root();
+    let words = as_user.iter().map(String::as_str).filter(|_| is_root);
+    let words = words.chain(shim).chain(program);
+    let said = std::process::Command::new("sh")
+        .args(["-c", "exec \"$@\" 9>&2", "sh"])
+        .args(words)
+        .output()
+        .expect("it runs");
+    let status = String::from_utf8_lossy(&said.stdout);
+    let sets: Vec<_> = status
+        .lines()
+        .filter_map(|line| line.strip_prefix("Cap")?.split_once(":\t"))
+        .collect();
+    assert_eq!(sets.len(), 5, "{said:?}");
+    for (set, bits) in sets {
+        let is_kept = set == "Bnd" && !is_root;
+        assert!(
+            is_kept || bits.trim_matches('0').is_empty(),
+            "Cap{set}: {bits}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -161,6 +221,9 @@ async fn what_cannot_be_executed_says_why() {
             "{program}: {source}"
         );
     }
+    let error = within(spawner().spawn(spec("no-such-program", &[]))).await;
+    let said = error.expect_err("it is nowhere").to_string();
+    assert_eq!(said, "no-such-program is neither in /nowhere nor on PATH");
     let mut nowhere = spec("/bin/true", &[]);
     nowhere.cwd = dir.path().join("nowhere");
     assert!(matches!(

@@ -17,17 +17,19 @@ use sgeventd::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-const PASSWORD: &str = "canary-mail-password";
+pub(crate) const PASSWORD: &str = "canary-mail-password";
 
-struct Server {
+/// A real SMTP server.
+pub(crate) struct Server {
     child: Child,
     lines: BufReader<ChildStdout>,
-    port: u16,
+    pub(crate) port: u16,
     dir: tempfile::TempDir,
 }
 
 impl Server {
-    fn start(options: &[&str]) -> Self {
+    /// Starts it.
+    pub(crate) fn start(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let made =
             rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
@@ -61,8 +63,13 @@ impl Server {
         server
     }
 
+    /// The certificate that clients may trust.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.dir.path().join("cert.pem")
+    }
+
     /// The next line, a mail.
-    fn next(&mut self) -> serde_json::Value {
+    pub(crate) fn next(&mut self) -> serde_json::Value {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("a line");
         serde_json::from_str(&line).expect("a line of the server")
@@ -78,7 +85,7 @@ impl Server {
                 port: self.port,
             },
             tls: MailTls::Required,
-            ca_file: Some(self.dir.path().join("cert.pem")),
+            ca_file: Some(self.certificate()),
             from: "Wächter <sgeventd@studio.example>".to_owned(),
             username: Some("sg".to_owned()),
             ..Mail::default()
@@ -95,7 +102,7 @@ impl Drop for Server {
     }
 }
 
-const STARTTLS: [&str; 8] = [
+pub(crate) const STARTTLS: [&str; 8] = [
     "--cert",
     "cert.pem",
     "--key",

@@ -1,12 +1,32 @@
 //! One module per promise.
 
+mod a_change_is_seen;
+mod a_held_disk_holds_nothing_up;
+mod a_kill_loses_nothing;
+mod a_reload_does_what_it_says;
+mod bad_config;
+mod bad_key;
+mod bad_rows;
+mod bad_site;
+mod bad_state;
 mod children_are_started_and_ended;
 mod commands;
+mod demo;
+mod dispatch_rules;
 mod every_event_is_found;
+mod files_are_watched;
+mod ingest_asks_while_it_commits;
 mod mail;
+mod mail_is_in_nobodys_way;
+mod names_stay;
+mod nothing_secret_is_written;
+mod plugins_wait_for_each_other;
 mod python_plugins;
+mod reload;
 mod rust_plugins;
 mod support;
+mod systemd_hears_of_it;
 mod the_unit;
 mod tidy;
+mod traffic_is_what_was_asked_for;
 mod zoo;

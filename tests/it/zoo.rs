@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Daemon, Site, Studio, until};
+use crate::support::{Daemon, Site, Studio, is_alive, until};
 
 /// A deadline that a test can wait for.
 const FAST: &str = "delivery = { timeout = \"1s\", max_attempts = 2 }";
@@ -157,24 +157,83 @@ async fn leaves_grandchildren() {
         .plugin_when("leaves_grandchildren", "works", has_settled)
         .await;
     let pids = std::fs::read_to_string(&note).expect("its note");
-    let pids: Vec<String> = pids.split(' ').map(str::to_owned).collect();
+    let pids = pids.split(' ').map(|pid| pid.parse().expect("a pid"));
+    let pids: Vec<i64> = pids.collect();
     assert_eq!(pids.len(), 2);
-    assert!(pids.iter().all(|pid| is_alive(pid)));
+    assert!(pids.iter().all(|pid| is_alive(*pid)));
     daemon.delivered(&studio, &site.truth()).await;
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     until("the grandchildren are gone", || {
-        !pids.iter().any(|pid| is_alive(pid))
+        !pids.iter().any(|pid| is_alive(*pid))
     })
     .await;
     assert_eq!(studio.witnessed(), site.truth());
 }
 
-fn is_alive(pid: &str) -> bool {
-    // The third field, after the name in parentheses: Z has ended.
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ")
-        .next()
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+/// A program that cannot be started is explained in `status`, in the log and by an alert; mended, it works.
+async fn cannot_start(name: &str, mode: u32, bytes: &[u8], words: &str) {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness().file(name, bytes, mode);
+    let studio = studio.plugin(name, &[name], "");
+    let daemon = Daemon::start(&studio).await;
+    let is_restarting = |report: &Value| report["state"] == "restarting";
+    let report = daemon.plugin_when(name, "restarting", is_restarting).await;
+    assert!(reason(&report).contains(words), "{report}");
+    assert_eq!(report["ok"], false, "{report}");
+    let status = daemon
+        .status_when("an alert", |status| {
+            let alerts = status["alerts"].as_array();
+            alerts.is_some_and(|all| all.iter().any(|alert| alert["plugin"] == name))
+        })
+        .await;
+    let alert = status["alerts"][0]["sentence"].as_str().unwrap_or_default();
+    assert!(
+        alert.contains("cannot be started") && alert.contains(words),
+        "{alert}"
+    );
+    site.work(3);
+    daemon.delivered(&studio, &site.truth()).await;
+    studio.replace(name, studio.actor_text(name, ""), 0o755);
+    daemon.plugin_when(name, "mended", has_settled).await;
+    daemon
+        .status_when("the alert is over", |status| {
+            status["alerts"] == serde_json::json!([])
+        })
+        .await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
+    assert!(studio.log().contains(words), "{}", studio.log());
+}
+
+#[tokio::test]
+async fn not_executable() {
+    cannot_start(
+        "plain",
+        0o644,
+        b"#!/bin/sh\n",
+        "is not executable: chmod +x",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn no_interpreter() {
+    cannot_start(
+        "lost",
+        0o755,
+        b"#!/opt/studio/python9\n",
+        "the interpreter /opt/studio/python9",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_architecture() {
+    // A big-endian 64-bit program for IBM Z, machine 22.
+    let mut elf = b"\x7fELF\x02\x02\x01".to_vec();
+    elf.resize(64, 0);
+    (elf[17], elf[19], elf[23]) = (2, 22, 1);
+    cannot_start("foreign", 0o755, &elf, "is a program for machine 22").await;
 }
 
 #[tokio::test]

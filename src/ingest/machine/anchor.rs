@@ -1,6 +1,7 @@
 //! The anchor: the row that every answer must show again, else it proves nothing.
 //!
-//! A missing one is waited for, then looked for; another row under its id, or a newest row below it, halts ingest.
+//! A missing one is waited for, then looked for; another row under its id, or a newest row below it, halts ingest until
+//! a known row is seen again or an operator accepts the site as it is.
 
 use super::{ANCHOR_PATIENCE, HALTED_EVERY, Machine, Phase};
 use crate::{
@@ -18,7 +19,7 @@ impl Machine {
             let is_ahead = rows
                 .last()
                 .is_some_and(|row| row.facts.event_id > self.known_to());
-            let is_narrowing = matches!(self.phase, Phase::Narrowing(..));
+            let is_narrowing = matches!(self.phase, Phase::Narrowing(_));
             if !is_ahead && !is_narrowing && self.state.head.is_some() {
                 self.next_at = now.mono + self.policy.max_interval;
                 return false;
@@ -27,10 +28,6 @@ impl Machine {
         };
         match rows.iter().find(|row| row.facts.event_id == proof.event_id) {
             Some(row) if is_same(row, &proof) => {
-                if self.phase == Phase::Halted {
-                    self.phase = Phase::Following;
-                    self.notices.push(Notice::Resumed);
-                }
                 self.lost_since = None;
                 true
             }
@@ -51,9 +48,9 @@ impl Machine {
     }
 
     /// A full page that ends below the anchor proves nothing: ask again for most of it and for the anchor.
-    pub(super) fn cap_below(&mut self, rows: &[Row], now: Now) {
+    fn cap_below(&mut self, rows: &[Row], now: Now) {
         // Two less than a page: the anchor itself needs room, and a full page proves nothing again.
-        let room = self.policy.page.saturating_sub(2);
+        let room = self.page().saturating_sub(2);
         let ids = rows.iter().map(|row| row.facts.event_id);
         let missing = ids
             .clone()
@@ -61,37 +58,35 @@ impl Machine {
             .take(room)
             .last();
         // A part that is narrowed holds known rows too, and moves on over them.
-        let is_narrowing = matches!(self.phase, Phase::Narrowing(..));
+        let is_narrowing = matches!(self.phase, Phase::Narrowing(_));
+        let was_capped = self.cap.is_some();
         self.cap = missing
             .filter(|_| !is_narrowing)
             .or_else(|| ids.take(room).last());
-        self.next_at = now.mono;
+        // One that shows no way on, or a second one in a row, is no reason to hurry.
+        self.next_at = if was_capped || self.cap.is_none() {
+            now.mono + self.policy.interval
+        } else {
+            now.mono
+        };
     }
 
-    pub(super) fn miss_anchor(&mut self, now: Now) {
+    fn miss_anchor(&mut self, now: Now) {
         let since = *self.lost_since.get_or_insert(now.mono);
         self.next_at = now.mono + self.policy.interval;
-        match self.phase {
-            Phase::Halted => self.next_at = now.mono + HALTED_EVERY,
-            _ if now.mono - since >= ANCHOR_PATIENCE => self.phase = Phase::Searching,
-            _ => {}
+        if now.mono - since >= ANCHOR_PATIENCE {
+            self.phase = Phase::Searching;
         }
     }
 
     pub(super) fn found_newest(&mut self, answer: &Answer, now: Now) -> Option<Append> {
         let newest = answer.rows.first().map(|row| row.facts.event_id);
-        let head = self.state.head.as_ref()?.event_id;
+        let head = self.head_id()?;
         if newest.is_none_or(|newest| newest < head) {
             self.halt(head, newest, now);
             return None;
         }
-        let from = self.proof.as_ref().map_or(head, |proof| proof.event_id);
-        self.recent.retain(|row| row.event_id < from);
-        self.proof = self.recent.back().cloned();
-        self.notices.push(Notice::AnchorMoved {
-            from,
-            to: self.proof.as_ref().map(|row| row.event_id),
-        });
+        self.move_anchor(head);
         self.phase = Phase::Following;
         // The next anchor gets no patience of its own: the site was found to be alive and ahead.
         self.lost_since = Some(Mono(
@@ -114,17 +109,70 @@ impl Machine {
         });
     }
 
-    pub(super) fn halt(&mut self, head: EventId, newest: Option<EventId>, now: Now) {
+    fn halt(&mut self, head: EventId, newest: Option<EventId>, now: Now) {
         self.next_at = now.mono + HALTED_EVERY;
-        if self.phase != Phase::Halted {
-            self.phase = Phase::Halted;
+        if !self.is_halted() {
             self.notices.push(Notice::Rewound { head, newest });
         }
+        self.phase = Phase::Halted(None);
+    }
+
+    /// Halted, and the known rows were asked for: the anchor ends it; one of the others does when the site is ahead of us.
+    pub(super) fn look_again(&mut self, answer: Answer, now: Now) -> Option<Append> {
+        let rows = super::ascending(answer.rows);
+        self.next_at = now.mono + HALTED_EVERY;
+        let known = self.recent.iter().chain(&self.proof);
+        let shown: Vec<(&Anchor, bool)> = known
+            .filter_map(|known| {
+                let same = |row: &&Row| row.facts.event_id == known.event_id;
+                let row = rows.iter().find(same)?;
+                Some((known, is_same(row, known)))
+            })
+            .collect();
+        // Another row under a known id: the ids were given out anew.
+        if shown.iter().any(|(_, is_same)| !is_same) {
+            return None;
+        }
+        let (highest, _) = shown.into_iter().max_by_key(|(row, _)| row.event_id)?;
+        let highest = highest.clone();
+        if Some(&highest) == self.proof.as_ref() {
+            self.resume(now);
+        } else {
+            self.phase = Phase::Halted(Some(highest));
+            self.next_at = now.mono;
+        }
+        None
+    }
+
+    /// Halted, a known row below the anchor is still as it was: when the site is ahead of us, the anchor is only gone from sight.
+    pub(super) fn seen_again(&mut self, answer: &Answer, now: Now) -> Option<Append> {
+        let newest = answer.rows.first().map(|row| row.facts.event_id);
+        let head = self.head_id()?;
+        self.next_at = now.mono + HALTED_EVERY;
+        if let Phase::Halted(Some(row)) = std::mem::replace(&mut self.phase, Phase::Halted(None))
+            && newest >= Some(head)
+        {
+            self.notices.push(Notice::AnchorMoved {
+                from: self.proof.as_ref().map_or(head, |proof| proof.event_id),
+                to: Some(row.event_id),
+            });
+            self.recent.retain(|known| known.event_id <= row.event_id);
+            self.proof = Some(row);
+            self.resume(now);
+        }
+        None
+    }
+
+    fn resume(&mut self, now: Now) {
+        self.phase = Phase::Following;
+        self.lost_since = None;
+        self.next_at = now.mono;
+        self.notices.push(Notice::Resumed);
     }
 }
 
-/// A row that was set aside was never read: its id alone must do.
-fn is_same(row: &Row, anchor: &Anchor) -> bool {
+/// A row that was set aside, or begun with, was never read: its id alone must do.
+pub(super) fn is_same(row: &Row, anchor: &Anchor) -> bool {
     anchor.event_type.is_empty()
         || (row.facts.event_type == anchor.event_type && row.facts.created_at == anchor.created_at)
 }

@@ -1,50 +1,39 @@
 //! Which question comes next.
 
-use super::{MANY_LATE, Machine};
+use super::{Machine, Phase};
 use crate::{
-    clock::{Now, Unix},
+    clock::Now,
     ident::EventId,
     ingest::{
         narrow::Narrow,
-        question::{Fields, Kind, Question, Range, StartFrom},
+        question::{Fields, Kind, Question, Range},
     },
 };
 
 impl Machine {
-    pub(super) fn first_question(&self) -> Question {
-        match self.policy.start_from {
-            StartFrom::Time(time) => least(Kind::Since(time)),
-            _ => least(Kind::Newest {
-                limit: self.policy.page,
-            }),
+    pub(super) fn next_question(&mut self, now: Now) -> Question {
+        if std::mem::take(&mut self.asks_limits) {
+            return ids(Kind::Limits);
+        }
+        match &self.phase {
+            Phase::Starting(start) => self.first_question(*start),
+            // Known rows tell whether the log we followed is back.
+            Phase::Halted(None) if self.proof.is_some() => self.known_rows_question(),
+            Phase::Following => self.page_question(now),
+            Phase::Narrowing(search) if !search.must_probe => self.narrow_question(&search.narrow),
+            // The id alone: the newest row may be the one that spoils its answers.
+            Phase::Halted(_) | Phase::Probing(_) | Phase::Searching | Phase::Narrowing(_) => {
+                ids(Kind::Newest { limit: 1 })
+            }
         }
     }
 
-    pub(super) fn page_question(&mut self, now: Now) -> Question {
-        let site_now = self.site_now(now);
-        if let Some(id) = self
-            .cap
-            .is_none()
-            .then(|| self.gaps.due_alone(site_now, &self.gap_policy()))
-            .flatten()
-        {
-            return whole(
-                self.with_proof(vec![Range {
-                    first: id,
-                    last: Some(id),
-                }]),
-                self.policy.page,
-            );
-        }
-        if let Some(count) = self.count_question(site_now) {
-            return count;
-        }
-        let page = if self.cap.is_some() {
-            0
-        } else {
-            self.policy.page
-        };
-        let gaps = self.gaps.due(site_now, &self.gap_policy(), page);
+    fn page_question(&mut self, now: Now) -> Question {
+        let page = if self.cap.is_some() { 0 } else { self.page() };
+        let late = !self.counts_late(now);
+        let gaps = self
+            .gaps
+            .due(self.site_now(now), &self.gap_policy(), page, late);
         let mut ranges: Vec<Range> = gaps
             .iter()
             .map(|gap| Range {
@@ -54,7 +43,7 @@ impl Machine {
             .collect();
         if let Some(cap) = self.cap {
             clip(&mut ranges, cap);
-            return whole(self.with_proof(ranges), self.policy.page);
+            return whole(self.with_proof(ranges), self.page());
         }
         let head = self.known_to();
         let is_head_proof = self
@@ -67,26 +56,21 @@ impl Machine {
             EventId(head.0 + 1)
         };
         ranges.push(Range { first, last: None });
-        whole(self.with_proof(ranges), self.policy.page)
+        whole(self.with_proof(ranges), self.page())
     }
 
-    pub(super) fn count_question(&mut self, site_now: Option<Unix>) -> Option<Question> {
-        let (many, span) = self.gaps.late_due(site_now?, &self.gap_policy());
-        if many <= MANY_LATE || self.late.pages > 0 {
-            return None;
-        }
-        let (first, last) = span?;
-        Some(least(Kind::Count(first, last)))
-    }
-
-    pub(super) fn narrow_question(&self, narrow: &Narrow) -> Question {
+    fn narrow_question(&self, narrow: &Narrow) -> Question {
         let mut ranges = narrow.ranges();
+        if ranges.is_empty() && self.proof.is_none() {
+            // Between two ranges lies nothing of interest; a question without any would ask for every row.
+            ranges.push(narrow.part());
+        }
         if let Some(cap) = self.cap {
             clip(&mut ranges, cap);
         }
         let kind = Kind::Page {
             ranges: self.with_proof(ranges),
-            limit: self.policy.page,
+            limit: self.page(),
         };
         Question {
             kind,
@@ -100,14 +84,39 @@ impl Machine {
             let covers =
                 |range: &Range| range.first <= id && range.last.is_none_or(|last| id <= last);
             if !ranges.iter().any(covers) {
-                ranges.push(Range {
-                    first: id,
-                    last: Some(id),
-                });
+                ranges.push(just(id));
                 ranges.sort_by_key(|range| range.first);
             }
         }
         ranges
+    }
+
+    /// The anchor and the rows that may take its place, each by itself.
+    fn known_rows_question(&self) -> Question {
+        let limit = self.page();
+        let recent = self.recent.iter().rev().map(|row| row.event_id);
+        let proof = self.proof.as_ref().map(|row| row.event_id);
+        // One less than a page: a full answer could hide one of them.
+        let mut known: Vec<EventId> = proof
+            .into_iter()
+            .chain(recent)
+            .take(limit.saturating_sub(1).max(1))
+            .collect();
+        known.sort_unstable();
+        known.dedup();
+        let ranges = known.into_iter().map(just).collect();
+        Question {
+            kind: Kind::Page { ranges, limit },
+            fields: Fields::Least,
+        }
+    }
+}
+
+/// One id.
+pub(super) fn just(id: EventId) -> Range {
+    Range {
+        first: id,
+        last: Some(id),
     }
 }
 
@@ -118,10 +127,11 @@ pub(super) fn whole(ranges: Vec<Range>, limit: usize) -> Question {
     }
 }
 
-pub(super) fn least(kind: Kind) -> Question {
+/// Asks for what no content of a row can spoil.
+pub(super) fn ids(kind: Kind) -> Question {
     Question {
         kind,
-        fields: Fields::Least,
+        fields: Fields::Id,
     }
 }
 

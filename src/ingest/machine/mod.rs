@@ -2,22 +2,27 @@
 //!
 //! ```text
 //!   poll_question ──► task asks the site ──► answered / failed ──► Append for the journal, notices for people
+//!   poll_beside   ──► … at the same time ──► beside_answered / beside_failed
 //! ```
 //! In: answers, failures, times, a random number. Out: [`Question`], [`Append`], [`Notice`].
 //! Never: I/O, a clock, the journal. Ages of gaps are by the site's clock.
 
 mod anchor;
 mod ask;
+mod beside;
+mod page;
+mod start;
 mod take;
+mod trouble;
 
 use std::{collections::VecDeque, time::Duration};
 
-use self::ask::{least, whole};
+use self::{beside::Beside, start::Start, trouble::Outage};
 use super::{
     gaps::{GapPolicy, Gaps},
-    narrow::{Narrow, Verdict},
+    narrow::Narrow,
     pace::{Pace, PacePolicy},
-    question::{Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom},
+    question::{Answer, Kind, Notice, Policy, Question, Range, Row},
 };
 use crate::{
     clock::{Mono, Now, Unix},
@@ -29,43 +34,50 @@ use crate::{
 const ANCHOR_PATIENCE: Duration = Duration::from_secs(60);
 /// A halted ingest looks again so often: a lagging replica may have looked like a restored site.
 const HALTED_EVERY: Duration = Duration::from_secs(60);
-/// Failures of one page after which the newest row is tried.
-const PAGE_FAILURES: u32 = 3;
 /// Rows that may serve as anchor when the head row is gone from sight.
 const RECENT: usize = 64;
 /// Ids below the very first row that may still be committing.
 const FIRST_REACH: i64 = 1000;
-/// An outage that lasts so long is told.
-const OUTAGE_ALERT: Duration = Duration::from_secs(120);
 /// Late gaps above this number are counted before they are listed.
 const MANY_LATE: usize = 100;
+/// Rows without an id are told again after this.
+const BAD_ROWS_AGAIN: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
     /// The first answer is to come.
-    Starting,
+    Starting(Start),
     /// The usual.
     Following,
     /// The page fails: is it the page or the site?
     Probing(Vec<Range>),
-    /// One row spoils its page; `true`: the last part failed, see whether the site lives.
-    Narrowing(Narrow, bool),
+    /// One row spoils its page.
+    Narrowing(Search),
     /// The head row is missing from its answers: what is the newest?
     Searching,
-    /// Restored, or the key sees less.
-    Halted,
+    /// Restored, or the key sees less; with a known row that is still to be seen, the newest is asked for.
+    Halted(Option<Anchor>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Outage {
-    since: Now,
-    is_told: bool,
+/// The search for a row that spoils its page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Search {
+    narrow: Narrow,
+    since: Mono,
+    /// The last part failed: see whether the site lives.
+    must_probe: bool,
+    /// It did not: what failed says nothing of the part.
+    was_away: bool,
 }
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct Machine {
     policy: Policy,
+    /// The site's own limit of a page, when it told one.
+    page_max: Option<usize>,
+    /// The site is to be asked for it.
+    asks_limits: bool,
     state: IngestState,
     gaps: Gaps,
     recent: VecDeque<Anchor>,
@@ -75,6 +87,7 @@ pub struct Machine {
     pace: Pace,
     next_at: Mono,
     asked: Option<Asked>,
+    beside: Beside,
     site_clock: Option<(Unix, Mono)>,
     /// The head row is missing since.
     lost_since: Option<Mono>,
@@ -82,8 +95,12 @@ pub struct Machine {
     cap: Option<EventId>,
     page_failures: u32,
     outage: Option<Outage>,
+    /// What the site said when it refused to show the log.
+    fault: Option<String>,
     refused: bool,
     late: LateCount,
+    /// Rows without an id, as last told.
+    bad_rows: Option<(usize, Mono)>,
     notices: Vec<Notice>,
 }
 
@@ -102,49 +119,42 @@ struct LateCount {
 struct Asked {
     question: Question,
     site_time: Option<Unix>,
+    /// It was asked after something failed beside the polls: it tells whether that was the site.
+    settles_doubt: bool,
 }
 
 impl Machine {
     /// Goes on where the journal says we stood. `recent`: the last journaled rows, ascending, other anchors should the head row vanish.
     #[must_use]
     pub fn new(policy: Policy, state: IngestState, recent: Vec<Anchor>) -> Self {
-        let phase = if state.is_started {
-            Phase::Following
-        } else {
-            Phase::Starting
-        };
         let mut machine = Self {
             policy,
+            page_max: None,
+            asks_limits: true,
             gaps: Gaps::new(state.gaps.clone()),
             proof: state.anchor.clone().or_else(|| state.head.clone()),
             recent: recent.into(),
+            phase: Phase::Following,
             state,
-            phase,
             pace: Pace::default(),
             next_at: Mono(0),
             asked: None,
+            beside: Beside::default(),
             site_clock: None,
             lost_since: None,
             cap: None,
             page_failures: 0,
             outage: None,
+            fault: None,
             refused: false,
             late: LateCount::default(),
+            bad_rows: None,
             notices: Vec::new(),
         };
-        match (&machine.phase, policy.start_from) {
-            (Phase::Starting, StartFrom::Oldest) => machine.start_at(EventId(1)),
-            (Phase::Starting, StartFrom::Id(id)) => machine.start_at(id),
-            _ => {}
+        if !machine.state.is_started {
+            machine.begin();
         }
         machine
-    }
-
-    /// Ids from `first` on are ours.
-    fn start_at(&mut self, first: EventId) {
-        self.state.floor = EventId(first.0 - 1);
-        self.state.is_started = true;
-        self.phase = Phase::Following;
     }
 
     /// Takes a changed config.
@@ -161,7 +171,20 @@ impl Machine {
     /// True while the site seems restored and ingest waits for an operator.
     #[must_use]
     pub fn is_halted(&self) -> bool {
-        self.phase == Phase::Halted
+        matches!(self.phase, Phase::Halted(_))
+    }
+
+    /// Why the site, which answers, does not show the log.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// The age of the oldest gap by the site's clock.
+    #[must_use]
+    pub fn oldest_gap(&self, now: Now) -> Option<Duration> {
+        let since = self.gaps.list().iter().map(|gap| gap.since).min()?;
+        Some(self.site_now(now)? - since)
     }
 
     /// What happened since the last call.
@@ -182,10 +205,12 @@ impl Machine {
         }
     }
 
-    /// An operator accepts a restored site: the next timeline starts at `from`.
+    /// An operator accepts a restored site: the next timeline starts at `from`. What is under way is of the old one and must be forgotten.
     #[must_use]
     pub fn accept(&mut self, from: EventId, now: Now) -> Append {
-        let expected_head = self.state.head.as_ref().map(|head| head.event_id);
+        let expected_head = self.head_id();
+        // What is missing of the old timeline can never come any more.
+        self.give_up(self.gaps.list().to_vec());
         self.state = IngestState {
             is_started: true,
             timeline: Timeline(self.state.timeline.0 + 1),
@@ -196,8 +221,11 @@ impl Machine {
         };
         self.gaps = Gaps::default();
         self.recent.clear();
+        self.beside = Beside::default();
+        self.late = LateCount::default();
         (self.proof, self.cap, self.lost_since, self.asked) = (None, None, None, None);
         self.phase = Phase::Following;
+        self.page_failures = 0;
         self.next_at = now.mono;
         Append {
             expected_head,
@@ -211,212 +239,51 @@ impl Machine {
         if self.asked.is_some() || now.mono < self.next_at {
             return None;
         }
-        let question = match &self.phase {
-            Phase::Starting => self.first_question(),
-            // The anchor alone tells whether the log we followed is back.
-            Phase::Halted => whole(self.with_proof(Vec::new()), self.policy.page),
-            Phase::Following => self.page_question(now),
-            Phase::Probing(_) | Phase::Searching | Phase::Narrowing(_, true) => {
-                least(Kind::Newest { limit: 1 })
-            }
-            Phase::Narrowing(narrow, false) => self.narrow_question(narrow),
-        };
+        let question = self.next_question(now);
         self.asked = Some(Asked {
             question: question.clone(),
             site_time: self.site_now(now),
+            settles_doubt: self.beside.has_doubt(),
         });
         Some(question)
     }
 
     /// Takes an answer; what it returns must be committed before the next one is.
-    pub fn answered(&mut self, answer: Answer, now: Now, random: f32) -> Option<Append> {
+    pub fn answered(&mut self, answer: Answer, now: Now) -> Option<Append> {
         let asked = self.asked.take()?;
+        if asked.question.kind == Kind::Limits {
+            self.page_max = answer.page_max;
+            return None;
+        }
         self.site_clock = Some((answer.site_time, now.mono));
+        self.pace.lives();
         self.is_up();
-        if answer.bad_rows > 0 {
-            self.notices.push(Notice::BadRows(answer.bad_rows));
+        self.tell_bad_rows(answer.bad_rows, now);
+        if asked.settles_doubt {
+            self.settle_doubt(answer.site_time);
         }
         match (&asked.question.kind, &self.phase) {
-            (Kind::Newest { .. }, Phase::Starting) => self.start_at_newest(answer, now),
-            (Kind::Since(_), _) => self.start_at_time(&answer, now),
+            (_, Phase::Starting(_)) => self.start(&asked.question.kind, answer, now),
             (Kind::Newest { .. }, Phase::Searching) => self.found_newest(&answer, now),
-            (Kind::Newest { .. }, _) => self.probed(&answer, now, random),
-            (Kind::Count(first, last), _) => {
-                let span = (*first, *last);
-                self.counted(span, &answer, now)
-            }
+            (Kind::Newest { .. }, Phase::Halted(_)) => self.seen_again(&answer, now),
+            (Kind::Newest { .. }, _) => self.probed(&answer, now),
+            (Kind::Page { .. }, Phase::Halted(_)) => self.look_again(answer, now),
             (Kind::Page { ranges, limit }, _) => {
                 let (ranges, limit) = (ranges.clone(), *limit);
+                self.learn_limit(&answer, limit);
                 self.read_page(&asked, &ranges, limit, answer, now)
             }
+            (Kind::Since(_) | Kind::Count(..) | Kind::Limits, _) => None,
         }
     }
 
-    /// Takes a failure.
-    pub fn failed(&mut self, failure: Failure, now: Now, random: f32) {
-        let Some(asked) = self.asked.take() else {
-            return;
-        };
-        let (message, retry_after) = match failure {
-            Failure::Refused(message) => return self.refuse(message, now),
-            Failure::Failed {
-                message,
-                retry_after,
-            } => (message, retry_after),
-        };
-        let is_page = matches!(asked.question.kind, Kind::Page { .. });
-        self.next_at = now.mono + self.pace.failed(&self.pace_policy(), retry_after, random);
-        if is_page && retry_after.is_none() {
-            self.page_failed(asked.question);
-        }
-        self.is_down(message, now);
-    }
-
-    /// A page failed: try the newest row after a few times, at once while narrowing.
-    fn page_failed(&mut self, question: Question) {
-        self.page_failures += 1;
-        match (&mut self.phase, question.kind) {
-            (Phase::Narrowing(_, must_probe), _) => *must_probe = true,
-            (Phase::Following, Kind::Page { ranges, .. })
-                if self.page_failures >= PAGE_FAILURES =>
-            {
-                self.phase = Phase::Probing(ranges);
-            }
-            _ => {}
-        }
-    }
-
-    fn refuse(&mut self, message: String, now: Now) {
-        self.next_at = now.mono + self.pace.refused();
-        if !std::mem::replace(&mut self.refused, true) {
-            self.notices.push(Notice::Refused(message));
-        }
-    }
-
-    fn is_down(&mut self, message: String, now: Now) {
-        let outage = self.outage.get_or_insert(Outage {
-            since: now,
-            is_told: false,
-        });
-        if now.mono - outage.since.mono >= OUTAGE_ALERT
-            && !std::mem::replace(&mut outage.is_told, true)
-        {
-            let since = outage.since.unix;
-            self.notices.push(Notice::Outage {
-                since,
-                message: message.clone(),
-            });
-        }
-        self.notices.push(Notice::Down(message));
-    }
-
-    fn is_up(&mut self) {
-        let outage = self.outage.take();
-        let was_refused = std::mem::take(&mut self.refused);
-        if outage.is_some() || was_refused {
-            self.notices.push(Notice::Up(
-                was_refused || outage.is_some_and(|outage| outage.is_told),
-            ));
-        }
-    }
-
-    /// The newest page fixes where we begin: its rows are behind us, the ids missing between them are gaps.
-    fn start_at_newest(&mut self, answer: Answer, now: Now) -> Option<Append> {
-        let rows = ascending(answer.rows);
-        self.state.floor = rows
-            .first()
-            .map_or(EventId(0), |row| EventId(row.facts.event_id.0 - 1));
-        self.state.is_started = true;
-        self.phase = Phase::Following;
-        self.next_at = now.mono;
-        for row in &rows {
-            self.climb(&row.facts, answer.site_time);
-        }
-        Some(self.append(None, Vec::new()))
-    }
-
-    fn start_at_time(&mut self, answer: &Answer, now: Now) -> Option<Append> {
-        let Some(row) = answer.rows.first() else {
-            // Nothing is that new: begin at the newest row.
-            self.policy.start_from = StartFrom::Latest;
-            self.next_at = now.mono;
-            return None;
-        };
-        self.start_at(row.facts.event_id);
-        self.next_at = now.mono;
-        Some(self.append(None, Vec::new()))
-    }
-
-    /// The newest row can be read: it is the page, not the site.
-    fn probed(&mut self, answer: &Answer, now: Now, _random: f32) -> Option<Append> {
-        self.next_at = now.mono;
-        let newest = answer
-            .rows
-            .first()
-            .map_or(EventId(0), |row| row.facts.event_id);
-        match std::mem::replace(&mut self.phase, Phase::Following) {
-            Phase::Probing(span) => {
-                if let Some(narrow) =
-                    Narrow::new(span, newest.max(self.known_to()), self.proof.is_some())
-                {
-                    self.phase = Phase::Narrowing(narrow, false);
-                }
-            }
-            Phase::Narrowing(mut narrow, true) => match narrow.failed() {
-                Verdict::Go => self.phase = Phase::Narrowing(narrow, false),
-                Verdict::Unreadable(id) => return self.set_aside(id, answer.site_time),
-                Verdict::AnchorSpoils => self.move_anchor(self.known_to()),
-            },
-            other => self.phase = other,
-        }
-        None
-    }
-
-    fn read_page(
-        &mut self,
-        asked: &Asked,
-        ranges: &[Range],
-        limit: usize,
-        answer: Answer,
-        now: Now,
-    ) -> Option<Append> {
-        let site_time = answer.site_time;
-        let is_full = answer.rows.len() + answer.bad_rows >= limit;
-        let mut rows = ascending(answer.rows);
-        let covered_to = match rows.last() {
-            Some(row) if is_full => row.facts.event_id,
-            _ => EventId(i64::MAX),
-        };
-        if !self.is_proven(&rows, covered_to, now) {
-            return None;
-        }
-        self.page_failures = 0;
-        self.late.pages = self.late.pages.saturating_sub(1);
-        let held = self.hold(&mut rows, site_time);
-        let expected = self.head_id();
-        let before = (self.state.clone(), self.gaps.list().len());
-        let is_partial = asked.question.fields != Fields::Whole;
-        let events = self.take_rows(rows, is_partial, site_time);
-        self.cover(asked, ranges, covered_to, site_time);
-        let cap = self.cap.take().unwrap_or(covered_to);
-        self.turn_phase(covered_to.min(cap));
-        let narrowing = matches!(self.phase, Phase::Narrowing(..));
-        let wait = self.pace.answered(
-            &self.pace_policy(),
-            !events.is_empty(),
-            (is_full && !held) || narrowing,
-        );
-        self.next_at = now.mono + wait;
-        let is_changed =
-            !events.is_empty() || before.1 != self.gaps.list().len() || before.0 != self.state;
-        is_changed.then(|| self.append(expected, events))
-    }
-
-    fn turn_phase(&mut self, covered_to: EventId) {
-        if let Phase::Narrowing(narrow, _) = &mut self.phase
-            && narrow.read(covered_to)
-        {
-            self.phase = Phase::Following;
+    fn tell_bad_rows(&mut self, count: usize, now: Now) {
+        let is_told = self
+            .bad_rows
+            .is_some_and(|(told, at)| told == count && now.mono - at < BAD_ROWS_AGAIN);
+        if count > 0 && !is_told {
+            self.bad_rows = Some((count, now.mono));
+            self.notices.push(Notice::BadRows(count));
         }
     }
 
@@ -445,6 +312,11 @@ impl Machine {
     /// The site's clock now, from its last answer.
     fn site_now(&self, now: Now) -> Option<Unix> {
         self.site_clock.map(|(site, at)| site + (now.mono - at))
+    }
+
+    /// Rows of one answer.
+    fn page(&self) -> usize {
+        self.policy.page.min(self.page_max.unwrap_or(usize::MAX))
     }
 
     fn gap_policy(&self) -> GapPolicy {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Asked, FIRST_REACH, Machine, RECENT};
+use super::{FIRST_REACH, MANY_LATE, Machine, Phase, RECENT};
 use crate::{
     clock::{Now, Unix},
     event::Facts,
     ident::EventId,
     ingest::{
         gaps::RANGES_MAX,
-        question::{Answer, Notice, Range, Row},
+        question::{Answer, Notice, Range, Row, StartFrom},
     },
     journal::{Anchor, Append, Gap, NewEvent},
 };
@@ -67,6 +67,10 @@ impl Machine {
             } else {
                 continue;
             }
+            // Below the first row of our time lie rows of others.
+            if self.is_before_us(&facts) {
+                continue;
+            }
             facts.timeline = self.state.timeline;
             events.push(NewEvent { facts, body });
         }
@@ -77,10 +81,24 @@ impl Machine {
         events
     }
 
+    fn is_before_us(&self, facts: &Facts) -> bool {
+        match (self.policy.start_from, facts.created_at) {
+            (StartFrom::Time(time), Some(at)) => self.state.timeline.0 == 0 && at < time,
+            _ => false,
+        }
+    }
+
+    /// True when ids down to the floor are ours by somebody's word, not only by what the site happened to show.
+    fn is_floor_fixed(&self) -> bool {
+        self.state.floor.0 > 0
+            || self.state.timeline.0 > 0
+            || matches!(self.policy.start_from, StartFrom::Id(_))
+    }
+
     /// Makes a row the head and opens a gap below it.
     pub(super) fn climb(&mut self, facts: &Facts, site_time: Unix) {
         let id = facts.event_id;
-        let reach = if self.state.head.is_some() {
+        let reach = if self.state.head.is_some() || self.is_floor_fixed() {
             i64::MAX
         } else {
             FIRST_REACH
@@ -116,7 +134,7 @@ impl Machine {
 
     pub(super) fn cover(
         &mut self,
-        asked: &Asked,
+        asked: Option<Unix>,
         ranges: &[Range],
         covered_to: EventId,
         site_time: Unix,
@@ -125,13 +143,13 @@ impl Machine {
             .iter()
             .map(|range| (range.first, range.last.unwrap_or(EventId(i64::MAX))))
             .collect();
-        let given_up = self.gaps.cover(
-            &closed,
-            covered_to,
-            site_time,
-            asked.site_time,
-            &self.gap_policy(),
-        );
+        let given_up = self
+            .gaps
+            .cover(&closed, covered_to, site_time, asked, &self.gap_policy());
+        self.give_up(given_up);
+    }
+
+    pub(super) fn give_up(&mut self, given_up: Vec<Gap>) {
         if !given_up.is_empty() {
             let ids = given_up
                 .iter()
@@ -142,48 +160,48 @@ impl Machine {
         }
     }
 
-    /// A row that cannot be read stays a late gap; what is above it goes on.
-    pub(super) fn set_aside(&mut self, id: EventId, site_time: Unix) -> Option<Append> {
-        self.notices.push(Notice::Unreadable(id));
-        self.page_failures = 0;
+    /// Ids that cannot be read stay a late gap; what is above them goes on.
+    pub(super) fn set_aside(&mut self, first: EventId, last: EventId, site_time: Unix) -> Append {
+        self.phase = Phase::Following;
+        self.expect_more();
         let expected = self.head_id();
-        if self
-            .state
-            .head
-            .as_ref()
-            .is_some_and(|head| id <= head.event_id)
-        {
-            self.gaps.mark_unreadable(id, site_time, site_time);
-        } else {
-            let first = EventId(self.known_to().0 + 1);
-            let gap = |first, last| Gap {
+        let is_missing = self.gaps.mark_unreadable(first, last, site_time);
+        let known_to = self.known_to();
+        if last > known_to {
+            let gap = |first, last, is_unreadable| Gap {
                 first,
                 last,
                 since: site_time,
                 asked: site_time,
-                is_unreadable: false,
+                is_unreadable,
             };
-            self.gaps.open(gap(first, EventId(id.0 - 1)));
-            self.gaps.open(Gap {
-                is_unreadable: true,
-                ..gap(id, id)
-            });
+            let first = first.max(EventId(known_to.0 + 1));
+            self.gaps
+                .open(gap(EventId(known_to.0 + 1), EventId(first.0 - 1), false));
+            self.gaps.open(gap(first, last, true));
             let created_at = self.state.head.as_ref().and_then(|head| head.created_at);
             self.state.head = Some(Anchor {
-                event_id: id,
+                event_id: last,
                 event_type: "".into(),
                 created_at,
             });
+        } else if !is_missing && first == last {
+            // It is journaled already, and only in the way of its neighbours.
+            self.gaps.note_spoiler(first);
         }
-        Some(self.append(expected, Vec::new()))
+        self.append(expected, Vec::new())
     }
 
-    pub(super) fn counted(
-        &mut self,
-        span: (EventId, EventId),
-        answer: &Answer,
-        now: Now,
-    ) -> Option<Append> {
+    /// True when late gaps are so many that a count comes before they are listed.
+    pub(super) fn counts_late(&self, now: Now) -> bool {
+        let Some(site_now) = self.site_now(now) else {
+            return false;
+        };
+        let (many, _) = self.gaps.late_due(site_now, &self.gap_policy());
+        many > MANY_LATE && self.late.pages == 0
+    }
+
+    pub(super) fn counted(&mut self, span: (EventId, EventId), answer: &Answer) {
         let count = answer.count.unwrap_or(0);
         let is_same = self.late.last.replace((span, count)) == Some((span, count));
         self.late.same = if is_same { self.late.same + 1 } else { 0 };
@@ -192,10 +210,13 @@ impl Machine {
             self.gaps
                 .postpone(span, answer.site_time, &self.gap_policy());
         } else {
-            let (many, _) = self.gaps.late_due(answer.site_time, &self.gap_policy());
-            self.late.pages = many / RANGES_MAX + 1;
+            self.list_late(answer.site_time);
         }
-        self.next_at = now.mono;
-        None
+    }
+
+    /// The count says nothing, or that something came: the next pages list the late gaps.
+    pub(super) fn list_late(&mut self, site_time: Unix) {
+        let (many, _) = self.gaps.late_due(site_time, &self.gap_policy());
+        self.late.pages = many / RANGES_MAX + 1;
     }
 }

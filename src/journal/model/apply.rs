@@ -3,10 +3,12 @@
 use super::{Plugin, Row, World};
 use crate::{
     clock::Unix,
-    ident::{PluginName, Seq},
+    ident::{EventId, PluginName, Seq},
     journal::{
-        Answer, Append, Appended, Counts, CursorChange, Imported, MARK_MS, Op, OpenEntry, Origin,
-        Outcome, Place, Pruned, Refused, Replay, STATE_KEY_MAX, STATE_TOTAL_MAX, STATE_VALUE_MAX,
+        Answer, Append, Appended, Counts, CursorChange, Imported, IngestState, MARK_MS, NewDead,
+        Op, OpenEntry, Origin, Outcome, Place, Pruned, Refused, Replay, STATE_KEY_MAX,
+        STATE_TOTAL_MAX, STATE_VALUE_MAX,
+        op::{ORPHANED, ORPHANED_ERROR},
     },
 };
 
@@ -36,6 +38,7 @@ impl World {
             Op::Rename { from, to } => self.rename(from, to),
             Op::Forget { plugin } => {
                 self.plugin(plugin)?;
+                self.files.remove(plugin);
                 self.plugins.remove(plugin);
                 self.dead.retain(|_, letter| letter.plugin != *plugin);
                 Ok(Outcome::Done)
@@ -53,6 +56,10 @@ impl World {
                 let removed = self.plugin(plugin)?.state.remove(key);
                 Ok(Outcome::Removed(u64::from(removed.is_some())))
             }
+            Op::PluginFile { plugin, file } => {
+                self.files.insert(plugin.clone(), file.clone());
+                Ok(Outcome::Done)
+            }
             Op::ChildPut(child) => {
                 let key = (child.pid, child.start_time);
                 self.children.insert(key, child.clone());
@@ -63,10 +70,13 @@ impl World {
                 Ok(Outcome::Removed(u64::from(removed.is_some())))
             }
             Op::Site { url } => match &self.site {
-                Some(found) if found != url => Err(Refused::OtherSite {
-                    found: found.clone(),
-                    asked: url.clone(),
-                }),
+                // Before the first answer the address may be mended.
+                Some(found) if found != url && self.ingest != IngestState::default() => {
+                    Err(Refused::OtherSite {
+                        found: found.clone(),
+                        asked: url.clone(),
+                    })
+                }
                 _ => self.adopt(url),
             },
             Op::AdoptSite { url } => self.adopt(url),
@@ -75,7 +85,8 @@ impl World {
                 up_to,
                 at_most,
                 orphans,
-            } => Ok(self.drop_rows(*up_to, *at_most, orphans)),
+                at,
+            } => Ok(self.drop_rows((*up_to, *at_most), orphans, *at)),
         }
     }
 
@@ -197,6 +208,7 @@ impl World {
         if from == to {
             return Ok(Outcome::Done);
         }
+        self.files.remove(from);
         let Some(mut old) = self.plugins.remove(from) else {
             return Ok(Outcome::Done);
         };
@@ -323,7 +335,12 @@ impl World {
         Outcome::Pruned(pruned)
     }
 
-    fn drop_rows(&mut self, up_to: Seq, at_most: u32, orphans: &[PluginName]) -> Outcome {
+    fn drop_rows(
+        &mut self,
+        (up_to, at_most): (Seq, u32),
+        orphans: &[PluginName],
+        at: Unix,
+    ) -> Outcome {
         let first = self.rows_from;
         let needed = self.needed_from(orphans).unwrap_or(Seq(u64::MAX));
         let last = [
@@ -340,12 +357,7 @@ impl World {
                 ..Pruned::default()
             });
         }
-        let mut lost = Vec::new();
-        for (name, plugin) in &mut self.plugins {
-            let kept = plugin.open.split_off(&last.next());
-            let gone = std::mem::replace(&mut plugin.open, kept);
-            lost.extend(gone.into_keys().map(|seq| (name.clone(), seq)));
-        }
+        let lost = self.lose(last, at);
         let (rows_before, bytes_before) = (self.events.len(), self.body_bytes());
         self.events = self.events.split_off(&last.next());
         self.ids.retain(|_, seq| *seq > last);
@@ -360,6 +372,33 @@ impl World {
             bytes: bytes_before - self.body_bytes(),
             lost,
         })
+    }
+}
+
+impl World {
+    /// Makes dead letters of open entries whose rows go. Only orphans can have any.
+    fn lose(&mut self, last: Seq, at: Unix) -> Vec<(PluginName, EventId)> {
+        let mut gone = Vec::new();
+        for (name, plugin) in &mut self.plugins {
+            let kept = plugin.open.split_off(&last.next());
+            let open = std::mem::replace(&mut plugin.open, kept);
+            plugin.counts.dead += open.len() as u64;
+            gone.extend(open.into_values().map(|entry| (name.clone(), entry)));
+        }
+        let mut lost = Vec::new();
+        for (name, entry) in gone {
+            let letter = NewDead {
+                seq: entry.seq,
+                reason: ORPHANED.into(),
+                error: ORPHANED_ERROR.into(),
+                attempts: entry.attempts,
+                at,
+            };
+            self.bury(&name, &letter);
+            let row = self.events.get(&entry.seq);
+            lost.push((name, row.map_or(EventId(0), |row| row.facts.event_id)));
+        }
+        lost
     }
 }
 

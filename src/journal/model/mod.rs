@@ -41,6 +41,7 @@ struct World {
     dead: BTreeMap<i64, DeadLetter>,
     dead_count: i64,
     children: BTreeMap<(i32, u64), ChildRecord>,
+    files: BTreeMap<PluginName, Box<str>>,
     site: Option<Box<str>>,
 }
 
@@ -78,6 +79,7 @@ impl Default for World {
             dead: BTreeMap::new(),
             dead_count: 0,
             children: BTreeMap::new(),
+            files: BTreeMap::new(),
             site: None,
         }
     }

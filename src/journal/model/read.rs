@@ -121,6 +121,14 @@ impl Reader for Model {
         Ok(self.world().children.values().cloned().collect())
     }
 
+    fn files(&mut self) -> Read<Vec<(PluginName, Box<str>)>> {
+        let world = self.world();
+        let files = world.files.iter();
+        Ok(files
+            .map(|(name, file)| (name.clone(), file.clone()))
+            .collect())
+    }
+
     fn site(&mut self) -> Read<Option<Box<str>>> {
         Ok(self.world().site.clone())
     }
@@ -149,7 +157,7 @@ impl Reader for Model {
 fn event(seq: Seq, row: &Row, body: Body) -> Event {
     Event {
         seq,
-        facts: row.facts.clone(),
+        facts: row.facts.clone().into(),
         body,
     }
 }

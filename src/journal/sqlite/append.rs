@@ -76,11 +76,13 @@ fn mark(db: &Connection, memo: &mut Memo, first: Seq, at: Unix) -> rusqlite::Res
     Ok(())
 }
 
-/// The site is set once; another one is refused until somebody adopts it.
+/// The site is set by its first answer; another one is refused until somebody adopts it. Before that an address may be
+/// mended: it was mistyped, and nothing was read from there.
 pub(super) fn site(db: &Connection, url: &str) -> Done {
     match about(db, SITE)? {
         None => adopt_site(db, url),
         Some(found) if *found == *url => Ok(Ok(Outcome::Done)),
+        Some(_) if ingest(db)? == IngestState::default() => adopt_site(db, url),
         Some(found) => Ok(Err(Refused::OtherSite {
             found,
             asked: url.into(),
@@ -109,7 +111,7 @@ pub(super) fn about(db: &Connection, key: &str) -> rusqlite::Result<Option<Box<s
         .optional()
 }
 
-fn put_about(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
+pub(super) fn put_about(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO about VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
     )?

@@ -184,6 +184,7 @@ fn apply(db: &Connection, memo: &mut Memo, op: &Op) -> Done {
         Op::DropDead { ids } => dead::drop(db, ids),
         Op::StateSet { plugin, key, value } => plugins::state_set(db, plugin, key, value),
         Op::StateDelete { plugin, key } => plugins::state_delete(db, plugin, key),
+        Op::PluginFile { plugin, file } => plugins::set_file(db, plugin, file),
         Op::ChildPut(child) => plugins::child_put(db, child),
         Op::ChildRemove { pid, start_time } => plugins::child_remove(db, *pid, *start_time),
         Op::Site { url } => append::site(db, url),
@@ -193,7 +194,8 @@ fn apply(db: &Connection, memo: &mut Memo, op: &Op) -> Done {
             up_to,
             at_most,
             orphans,
-        } => prune::rows(db, memo, *up_to, *at_most, orphans),
+            at,
+        } => prune::rows(db, memo, (*up_to, *at_most), orphans, *at),
     }
 }
 

@@ -31,7 +31,10 @@ const STATEMENTS: usize = 96;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Not a database, or somebody else's.
-    #[error("{} is not a journal of sgeventd: {found}", path.display())]
+    #[error(
+        "{} is not a journal of sgeventd: {found}. Restore the journal from a copy, set [state] dir to another folder, \
+         or move the file away to begin anew where [poll] start_from says", path.display()
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -48,8 +51,8 @@ pub enum OpenError {
     },
     /// It does not hold together.
     #[error(
-        "{} is damaged: {what}. `sgeventd state check` shows more. Ways on: restore a snapshot, `sgeventd state export` what can be read, \
-         or move the file away and start from the site with `start_from`", path.display()
+        "{} is damaged: {}. It was left as it is. Ways on: restore the journal from a copy, or move the file away to begin anew \
+         where [poll] start_from says", path.display(), one_line(what)
     )]
     Corrupt {
         /// The file.
@@ -92,6 +95,12 @@ impl Sqlite {
             .and_then(|db| Self::new(db, path))
             .map_err(|error| sort(path, error))
     }
+}
+
+/// SQLite's verdict without its headline, as one line.
+fn one_line(verdict: &str) -> String {
+    let lines = verdict.lines().filter(|line| !line.starts_with("***"));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 /// The path with something added to its last part.

@@ -2,7 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Done, Memo, append::json, cursor};
+use super::{
+    Done, Memo,
+    append::{json, put_about},
+    cursor,
+};
 use crate::{
     clock::Unix,
     ident::{PluginName, Seq},
@@ -67,7 +71,24 @@ pub(super) fn forget(db: &Connection, plugin: &PluginName) -> Done {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE plugin = ?1"))?
             .execute([plugin.as_str()])?;
     }
+    if found > 0 {
+        forget_file(db, plugin)?;
+    }
     Ok(known_or(found, plugin))
+}
+
+/// Which file has which name stands in `about`, under this and the name.
+pub(super) const FILE: &str = "file/";
+
+pub(super) fn set_file(db: &Connection, plugin: &PluginName, file: &str) -> Done {
+    put_about(db, &format!("{FILE}{plugin}"), file)?;
+    Ok(Ok(Outcome::Done))
+}
+
+fn forget_file(db: &Connection, plugin: &PluginName) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM about WHERE key = ?1")?
+        .execute([format!("{FILE}{plugin}")])?;
+    Ok(())
 }
 
 fn known_or(found: usize, plugin: &PluginName) -> Result<Outcome, Refused> {
@@ -93,6 +114,8 @@ pub(super) fn rename(db: &Connection, from: &PluginName, to: &PluginName) -> Don
         db.prepare_cached("UPDATE plugins SET name = ?2, revision = revision + 1 WHERE name = ?1")?
             .execute(names)?;
     }
+    // The new name's file has it already, or will when it is found.
+    forget_file(db, from)?;
     for table in OWNED {
         db.prepare_cached(&format!(
             "UPDATE OR REPLACE {table} SET plugin = ?2 WHERE plugin = ?1"

@@ -4,10 +4,14 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Done, Memo};
+use super::{Done, Memo, dead};
 use crate::{
-    ident::{PluginName, Seq},
-    journal::{Outcome, Pruned},
+    clock::Unix,
+    ident::{EventId, PluginName, Seq},
+    journal::{
+        NewDead, Outcome, Pruned,
+        op::{ORPHANED, ORPHANED_ERROR},
+    },
 };
 
 pub(super) fn bodies(db: &Connection, memo: &mut Memo, up_to: Seq, at_most: u32) -> Done {
@@ -47,9 +51,9 @@ fn nothing(first: u64) -> Outcome {
 pub(super) fn rows(
     db: &Connection,
     memo: &mut Memo,
-    up_to: Seq,
-    at_most: u32,
+    (up_to, at_most): (Seq, u32),
     orphans: &[PluginName],
+    at: Unix,
 ) -> Done {
     let first = memo.rows_from.0;
     let last = up_to
@@ -61,7 +65,7 @@ pub(super) fn rows(
     if last < first {
         return Ok(Ok(nothing(first)));
     }
-    let lost = lose(db, last)?;
+    let lost = lose(db, last, at)?;
     let bytes: u64 = db
         .prepare_cached("SELECT coalesce(sum(octet_length(body)), 0) FROM bodies WHERE seq <= ?1")?
         .query_row([last], |row| row.get(0))?;
@@ -102,14 +106,32 @@ fn needed_from(db: &Connection, orphans: &[PluginName]) -> rusqlite::Result<u64>
     Ok(needed)
 }
 
-/// Removes open entries whose rows go. Only orphans can have any.
-fn lose(db: &Connection, last: u64) -> rusqlite::Result<Vec<(PluginName, Seq)>> {
-    let mut statement =
-        db.prepare_cached("DELETE FROM open WHERE seq <= ?1 RETURNING plugin, seq")?;
+/// Makes dead letters of open entries whose rows go. Only orphans can have any.
+fn lose(db: &Connection, last: u64, at: Unix) -> rusqlite::Result<Vec<(PluginName, EventId)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT plugin, seq, attempts, coalesce(event_id, 0) FROM open LEFT JOIN events USING (seq)
+         WHERE seq <= ?1 ORDER BY plugin, seq",
+    )?;
     let rows = statement.query_map([last], |row| {
-        Ok((PluginName::new(row.get::<_, String>(0)?), row.get(1)?))
+        let plugin = PluginName::new(row.get::<_, String>(0)?);
+        let letter = NewDead {
+            seq: row.get(1)?,
+            reason: ORPHANED.into(),
+            error: ORPHANED_ERROR.into(),
+            attempts: row.get(2)?,
+            at,
+        };
+        Ok((plugin, letter, EventId(row.get(3)?)))
     })?;
-    let mut lost = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    lost.sort();
+    let mut lost = Vec::new();
+    for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
+        let (plugin, letter, event_id) = row;
+        dead::insert(db, &plugin, &letter)?;
+        db.prepare_cached("UPDATE plugins SET dead = dead + 1 WHERE name = ?1")?
+            .execute([plugin.as_str()])?;
+        lost.push((plugin, event_id));
+    }
+    db.prepare_cached("DELETE FROM open WHERE seq <= ?1")?
+        .execute([last])?;
     Ok(lost)
 }

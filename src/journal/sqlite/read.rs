@@ -80,7 +80,7 @@ impl Reader for SqliteReader {
                 let found = statement.query_row([seq], |row| {
                     Ok(Event {
                         seq: *seq,
-                        facts: row::facts(row, 0)?,
+                        facts: row::facts(row, 0)?.into(),
                         body: Body::Unread,
                     })
                 });
@@ -205,6 +205,17 @@ impl Reader for SqliteReader {
         })
     }
 
+    fn files(&mut self) -> Read<Vec<(PluginName, Box<str>)>> {
+        self.at_once(|db| {
+            let sql = "SELECT substr(key, ?2), value FROM about WHERE substr(key, 1, ?2 - 1) = ?1 ORDER BY key";
+            let mut statement = db.prepare_cached(sql)?;
+            let rows = statement.query_map(params![super::plugins::FILE, super::plugins::FILE.len() + 1], |row| {
+                Ok((name(row, 0)?, row.get(1)?))
+            })?;
+            rows.collect()
+        })
+    }
+
     fn site(&mut self) -> Read<Option<Box<str>>> {
         self.at_once(|db| about(db, super::SITE))
     }
@@ -278,7 +289,7 @@ fn page(
         }
         events.push(Event {
             seq: row.get(0)?,
-            facts,
+            facts: facts.into(),
             body: Body::Unread,
         });
     }

@@ -164,7 +164,7 @@ fn damage_is_never_silent() {
         match Sqlite::open(&state.database()) {
             Err(error) => {
                 refused += 1;
-                assert!(error.to_string().contains("state check"), "{error}");
+                assert!(error.to_string().contains("is damaged"), "{error}");
                 assert_eq!(fs::read(copy.path().join(DATABASE)).unwrap(), damaged);
             }
             Ok(engine) => see_all_or_named(&engine, &state),
@@ -322,6 +322,7 @@ fn a_dead_letter_outlives_its_row_and_can_be_redriven() {
         up_to: Seq(60),
         at_most: 100,
         orphans: vec![],
+        at: Unix(0),
     };
     let answers = engine
         .commit(&[register, append(None, 1..=60), die, bodies, rows])

@@ -1,29 +1,27 @@
 //! Starting, shaking hands, ending: what the life machine says is carried out here.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use sgeventd_protocol::message::Reason;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Spawning, Task};
+use super::Task;
 use crate::{
     clock::Mono,
-    ident::Generation,
-    journal::{ChildRecord, JournalError, Op},
+    journal::{JournalError, Op},
     plugin::{
-        diagnose::explain,
         life::{Action, Cause, Input, State, Then},
-        run::{Asked, HANDSHAKE, Happened, Run},
-        setup::{Launch, Shared, run_mark},
-        tap::PluginTap,
+        run::{Asked, Happened, Open, Run},
+        setup::run_mark,
     },
-    process::{self, Child, Exit, Ladder, RUN_MARK, Step},
+    process::{self, Exit, Ladder, Step},
     services::Phase,
 };
 
 /// Open events are waited for so long when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(30);
+/// No event may take longer.
+const DRAIN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The exit code by which a plugin says that it cannot be configured: `EX_CONFIG`.
 const EXIT_CONFIG: i32 = 78;
 
@@ -49,6 +47,7 @@ impl Task {
                     }
                     self.is_unkillable = false;
                 }
+                self.paused_until = None;
                 if let Some(setup) = self.next_setup.take() {
                     self.setup = setup;
                 }
@@ -56,6 +55,7 @@ impl Task {
             }
             Action::Validate => self.spawn(Reason::Changed, true),
             Action::Promote => self.promote(),
+            Action::EndCandidate => self.end_candidate(),
             Action::Drain => self.drain(),
             Action::End => self.end(),
             Action::TellDisabled => self.tell_disabled(),
@@ -63,150 +63,19 @@ impl Task {
         }
     }
 
-    fn spawn(&mut self, why: Reason, is_candidate: bool) {
-        self.generation = Generation(self.generation.0 + 1);
-        let generation = self.generation;
-        let setup = match (&self.next_setup, is_candidate) {
-            (Some(next), true) => next,
-            _ => &self.setup,
-        };
-        let shared = self.shared.clone();
-        let (name, launch, tmp) = (
-            self.name.clone(),
-            setup.launch.clone(),
-            setup.paths.1.clone(),
-        );
-        let done = Box::pin(async move { spawn(&shared, &name, launch, &tmp, generation).await });
-        self.spawning.push_back(Spawning {
-            generation,
-            why,
-            is_candidate,
-            done,
-        });
-    }
-
-    pub(super) fn spawned(&mut self, done: Result<(Child, OwnedSemaphorePermit), String>) {
-        let Some(spawning) = self.spawning.pop_front() else {
-            return;
-        };
-        let (child, permit) = match done {
-            Ok(done) => done,
-            Err(error) if spawning.is_candidate => return self.invalid(&error),
-            Err(error) => {
-                self.last_error = Some(error.clone());
-                tracing::warn!(plugin = %self.name, error, "the plugin cannot be started");
-                self.note_failure(self.shared.clock.now().mono);
-                let is_leaving =
-                    matches!(self.life.state(), State::Draining(_) | State::Stopping(_));
-                self.step(if is_leaving {
-                    Input::Exited {
-                        error,
-                        counts: false,
-                    }
-                } else {
-                    Input::StartFailed(error)
-                });
-                return;
-            }
-        };
-        let traffic = self
-            .shared
-            .traffic
-            .for_plugin(&self.name, self.traffic_detail());
-        let tap = traffic.is_on().then(|| {
-            let tap = PluginTap::new(traffic, self.name.clone(), self.shared.clock);
-            Box::new(tap) as Box<dyn crate::peer::Tap>
-        });
-        let line = self.setup.settings.limits.effective().line;
-        let line = usize::try_from(line).unwrap_or(usize::MAX);
-        let clock = self.shared.clock;
-        let Some(mut run) = Run::new(child, spawning.generation, line, tap, clock, permit) else {
-            return;
-        };
-        tracing::debug!(plugin = %self.name, generation = spawning.generation.0, "started");
-        run.handshake_until = Some(clock.now().mono + HANDSHAKE);
-        run.ask(
-            Asked::Initialize,
-            "initialize",
-            &self.initialize(spawning.generation, spawning.why),
-        );
-        if spawning.is_candidate {
-            self.candidate = Some(run);
-            if !matches!(self.life.state(), State::Ready { .. }) {
-                self.end_candidate();
-            }
-        } else {
-            self.run = Some(run);
-            if matches!(self.life.state(), State::Draining(_) | State::Stopping(_)) {
-                self.end();
-            }
-        }
-    }
-
-    fn traffic_detail(&self) -> Option<crate::telemetry::Detail> {
-        use crate::{config::TrafficDetail, telemetry::Detail};
-        self.setup.settings.traffic.map(|detail| match detail {
-            TrafficDetail::Off => Detail::Off,
-            TrafficDetail::Headers => Detail::Headers,
-            TrafficDetail::Bodies => Detail::Bodies,
-        })
-    }
-
-    /// The changed version does not work; the old one goes on.
-    pub(super) fn invalid(&mut self, error: &str) {
-        self.tell_invalid(error);
-        self.end_candidate();
-        self.step(Input::Invalid);
-    }
-
-    fn end_candidate(&mut self) {
-        let now = self.shared.clock.now().mono;
-        if let Some(run) = &mut self.candidate
-            && run.ladder.is_none()
-        {
-            let mut ladder = Ladder::drain(now);
-            ladder.drained(now);
-            run.ladder = Some(ladder);
-        }
-    }
-
-    fn promote(&mut self) {
-        if let Some(setup) = self.next_setup.take() {
-            self.setup = setup;
-        }
-        let Some(run) = self.candidate.take() else {
-            // It ended meanwhile: as if the changed file were started now.
-            return self.spawn(Reason::Changed, false);
-        };
-        if let Some(machine) = &mut self.machine {
-            machine.enable();
-        }
-        let both = (run.manifest.clone(), run.raw_manifest.clone());
-        self.run = Some(run);
-        if let (Some(manifest), Some(raw)) = both {
-            self.promoted = Some((manifest, raw));
-        }
-    }
-
     fn drain(&mut self) {
         let now = self.shared.clock.now().mono;
         let is_leaving = matches!(self.life.state(), State::Draining(Then::Rest));
-        if is_leaving {
-            self.end_candidate();
-        }
         let Some(run) = &mut self.run else {
             return self.gone_already();
         };
-        let open = run.open.values().map(|open| open.deadline).max();
-        let until = match (is_leaving, open) {
-            (_, None) => now,
-            (true, _) => now + DRAIN,
-            (false, Some(deadline)) => deadline,
-        };
-        run.ladder.get_or_insert_with(|| Ladder::drain(until));
+        // A restart waits as long as the open events may take: each has its own deadline.
+        let until = now + if is_leaving { DRAIN } else { DRAIN_MAX };
+        let ladder = run.ladder.get_or_insert_with(|| Ladder::drain(until));
+        ladder.cap(until);
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         let now = self.shared.clock.now().mono;
         let Some(run) = &mut self.run else {
             return self.gone_already();
@@ -319,7 +188,8 @@ impl Task {
         if self.setup.settings.kill != crate::config::KillScope::Group {
             return;
         }
-        let (pid, mark) = (run.child.pid, run_mark(&self.name, run.generation));
+        let whose = &self.shared.whose;
+        let (pid, mark) = (run.child.pid, run_mark(whose, &self.name, run.generation));
         process::kill_group(pid);
         drop(tokio::task::spawn_blocking(move || {
             process::end_escaped(pid, &mark)
@@ -335,14 +205,18 @@ impl Task {
         let Some(mut run) = run else { return };
         run.end_calls();
         self.forget_child(&run);
-        let error = with_last_words(&run, &exit.to_string());
         if is_candidate {
-            if run.ladder.is_none() {
-                self.tell_invalid(&error);
-                self.step(Input::Invalid);
-            }
-            return;
+            return self.candidate_over(exit, &run);
         }
+        // Answered, and nobody makes their calls any more: settled before the exit is judged.
+        let now = self.shared.clock.now();
+        let is_answered = |open: &mut Open| open.held.is_some();
+        for (_, mut open) in run.open.extract_if(|_, open| is_answered(open)) {
+            if let Some(ended) = open.held.take() {
+                self.settle(&open, ended, now);
+            }
+        }
+        let error = with_last_words(&run, &exit.to_string());
         self.main_over(exit, &run, error);
     }
 
@@ -370,11 +244,12 @@ impl Task {
         if is_own {
             self.note_failure(now.mono);
         }
-        let counts = is_own && !is_lone;
+        // A signal from outside is no fault of the event's, but one of the plugin's restarts all the same.
+        let counts = !(is_asked || is_own && is_lone);
         self.step(Input::Exited { error, counts });
     }
 
-    fn note_failure(&self, now: Mono) {
+    pub(super) fn note_failure(&self, now: Mono) {
         if self.shared.host.failed(&self.name, now) {
             self.tell_host();
         }
@@ -396,61 +271,15 @@ pub(super) fn with_last_words(run: &Run, what: &str) -> String {
     let lines = run.last_lines();
     let last: Vec<_> = lines.iter().rev().take(20).rev().cloned().collect();
     let mut text = what.to_owned();
-    if !last.is_empty() {
-        text = format!("{text}; last words on stderr:\n{}", last.join("\n"));
+    // The first line is all that a table shows: the last words of a traceback say the most.
+    if let Some(word) = last.iter().rfind(|line| !line.trim().is_empty()) {
+        text = format!("{text}; last words on stderr: \"{}\"", word.trim());
+    }
+    if last.len() > 1 {
+        text = format!("{text}\n{}", last.join("\n"));
     }
     if run.phase == Phase::Handshake && !run.stdout.is_empty() {
         text = format!("{text}\non stdout: {}", run.stdout.trim_end());
     }
     crate::secret::redact(&text).into_owned()
-}
-
-/// Starts a process in its turn and records it before it hears a word.
-async fn spawn(
-    shared: &Shared,
-    name: &crate::ident::PluginName,
-    launch: Launch,
-    tmp: &std::path::Path,
-    generation: Generation,
-) -> Result<(Child, OwnedSemaphorePermit), String> {
-    let Launch::Spec(mut spec) = launch else {
-        let Launch::Impossible(why) = launch else {
-            return Err(String::new());
-        };
-        return Err(why);
-    };
-    let stopping = |_| "the daemon stops".to_owned();
-    if let Some(until) = shared.host.rests_until(shared.clock.now().mono) {
-        tokio::time::sleep_until(shared.clock.instant(until)).await;
-    }
-    let permit = Arc::clone(&shared.starts).acquire_owned().await;
-    let permit = permit.map_err(stopping)?;
-    let (tmp, cwd) = (tmp.to_owned(), spec.cwd.clone());
-    let made = tokio::task::spawn_blocking(move || {
-        // Emptied at every start; one that cannot be is told by the process itself.
-        let _absent = std::fs::remove_dir_all(&tmp);
-        std::fs::create_dir_all(&tmp).and_then(|()| std::fs::create_dir_all(&cwd))
-    });
-    drop(made.await);
-    let mark = run_mark(name, generation);
-    spec.env.push((RUN_MARK.into(), mark.into()));
-    let child = match shared.spawner.spawn(*spec).await {
-        Ok(child) => child,
-        Err(error) => {
-            let said = tokio::task::spawn_blocking(move || explain(&error));
-            return Err(said.await.unwrap_or_default());
-        }
-    };
-    let record = ChildRecord {
-        plugin: name.clone(),
-        pid: child.pid,
-        start_time: child.start_time,
-        boot_id: process::boot_id().into(),
-    };
-    let recorded = shared.journal.write(Op::ChildPut(record)).await;
-    if let Err(error) = recorded {
-        process::kill_group(child.pid);
-        return Err(format!("the process cannot be recorded: {error}"));
-    }
-    Ok((child, permit))
 }

@@ -1,21 +1,22 @@
 //! From the journal to the plugin and back: rows, bodies, deliveries, settlements, cursor changes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use bytes::Bytes;
 use sgeventd_protocol::{message, write};
 
 use super::{Bodies, Read, Task};
 use crate::{
     clock::{Mono, Now, millis},
     dispatch::{Delivery, Disposition, Machine, Refusal},
-    event::{Body, one_line},
-    ident::Seq,
-    journal::{Answer, JournalError},
+    event::{Body, Facts, parse},
+    ident::{PluginName, Seq},
+    journal::{Answer, Journal, JournalError},
     plugin::{
         life::{Cause, Input, State},
         run::{Asked, Open, Run},
     },
-    services::OpenEvent,
+    site::{Health, Session, SiteError},
 };
 
 /// What an event message needs besides its body.
@@ -30,8 +31,11 @@ const LATE: Duration = Duration::from_secs(5);
 impl Task {
     /// Hands out what may go, and reads what is needed next.
     pub(super) fn feed(&mut self, now: Now) {
-        if *self.life.state() == (State::Starting) || !self.takes_events(now) {
-            return self.read();
+        if self.paused_until.is_some_and(|until| now.mono >= until) {
+            self.paused_until = None;
+        }
+        if !self.takes_events() {
+            return self.read(now.mono);
         }
         self.raise_ceiling();
         while let Some(delivery) = self.machine.as_mut().and_then(|m| m.poll_delivery(now)) {
@@ -48,7 +52,7 @@ impl Task {
                 });
             }
         }
-        self.read();
+        self.read(now.mono);
     }
 
     fn refuse(&mut self, cause: Cause) {
@@ -57,14 +61,22 @@ impl Task {
         }
     }
 
-    fn takes_events(&mut self, now: Now) -> bool {
-        if self.paused_until.is_some_and(|until| now.mono >= until) {
-            self.paused_until = None;
-        }
+    fn takes_events(&self) -> bool {
         let Some(run) = &self.run else { return false };
         let is_ready = matches!(self.life.state(), State::Ready { .. });
-        let waits_for_site = self.site_down_since.is_some() && run.has_called;
-        is_ready && self.paused_until.is_none() && !waits_for_site && !run.peer.is_clogged()
+        let is_free = self.paused_until.is_none() && !self.waits_for_site();
+        is_ready && is_free && !run.peer.is_clogged()
+    }
+
+    /// Its clocks stand while the site is away that it needs.
+    fn waits_for_site(&self) -> bool {
+        self.site_down_since.is_some() && self.has_called
+    }
+
+    /// The site is not there, or refuses a script that the plugin acts as.
+    pub(super) fn is_site_away(&self, health: &Health) -> bool {
+        let mut scripts = self.setup.sessions.iter().map(Session::script);
+        health.is_down() || scripts.any(|script| health.blocks(script).is_some())
     }
 
     /// Nothing goes out before the plugins that come first have settled it.
@@ -86,12 +98,11 @@ impl Task {
         let cap =
             usize::try_from(self.setup.settings.limits.effective().line).unwrap_or(usize::MAX);
         if body.len() + HEAD_BYTES > cap {
-            let reason = format!(
-                "too_large: the event has {} bytes; a line may have {cap}",
+            let error = format!(
+                "the event has {} bytes; a line may have {cap} (`limits.line`)",
                 body.len()
             );
-            machine.handle_answer(seq, Disposition::Dead { reason }, true, now, 0.0);
-            return;
+            return machine.handle_too_large(seq, &error, now);
         }
         let timeout = machine.timeout();
         let id = run.pending.ask(Asked::Event(seq));
@@ -107,24 +118,16 @@ impl Task {
                 .and_then(|json| serde_json::value::RawValue::from_string(json.into()).ok()),
         };
         run.peer.queue(|out| write::event(out, id, &head, body));
-        let facts = &delivery.event.facts;
-        run.open.insert(
-            id,
-            Open {
-                seq,
-                event: OpenEvent {
-                    request_id: id,
-                    event_id: facts.event_id,
-                    session_uuid: facts.session_uuid.clone(),
-                },
-                since: now.mono,
-                deadline: now.mono + timeout,
-                is_cancelled: false,
-                held: None,
-                calls: 0,
-            },
-        );
-        self.last_event = Some(facts.event_id);
+        self.last_event = Some(delivery.event.facts.event_id);
+        let open = Open {
+            event: delivery.event,
+            since: now.mono,
+            deadline: now.mono + timeout,
+            is_cancelled: false,
+            held: None,
+            calls: 0,
+        };
+        run.open.insert(id, open);
     }
 
     /// An event was answered: it is settled when its calls are over, too.
@@ -143,7 +146,9 @@ impl Task {
     }
 
     pub(super) fn settle(&mut self, open: &Open, ended: Disposition, now: Now) {
-        let is_charged = self.site_down_since.is_none();
+        // What is cut by a stop failed for no fault of the event's.
+        let is_cut = self.run.as_ref().is_some_and(Run::is_cut);
+        let is_charged = self.site_down_since.is_none() && !is_cut;
         self.stats.answered(now.mono - open.since, now.mono);
         match &ended {
             Disposition::Failed { error, .. } => self.last_error = Some(error.clone()),
@@ -152,19 +157,20 @@ impl Task {
         }
         let random = fastrand::f32();
         if let Some(machine) = &mut self.machine {
-            machine.handle_answer(open.seq, ended, is_charged, now, random);
+            machine.handle_answer(open.event.seq, ended, is_charged, now, random);
         }
     }
 
     /// Asks the journal for what is needed next, one thing at a time.
-    fn read(&mut self) {
+    fn read(&mut self, now: Mono) {
         if self.reading.is_some() {
             return;
         }
+        let may_ask = self.ask_bodies_at.is_none_or(|at| now >= at);
         let Some(machine) = &self.machine else { return };
         let journal = self.shared.journal.clone();
         let unread = machine.poll_unread();
-        if !unread.is_empty() {
+        if !unread.is_empty() && may_ask {
             let seqs = unread.to_vec();
             let (session, name) = (self.setup.sessions.first().cloned(), self.name.clone());
             self.reading = Some(Box::pin(async move {
@@ -174,13 +180,14 @@ impl Task {
             return;
         }
         if let Some(event) = machine.poll_body().cloned() {
+            if !may_ask {
+                return;
+            }
+            let (session, name) = (self.setup.sessions.first().cloned(), self.name.clone());
             self.reading = Some(Box::pin(async move {
-                let body = journal.bodies(&[event.seq]).await?.pop();
-                let body = body.unwrap_or(Body::Dropped);
-                Ok(Read::Body(Arc::new(crate::event::Event {
-                    body,
-                    ..crate::event::Event::clone(&event)
-                })))
+                let bodies = bodies(&journal, vec![event.seq], session, &name).await?;
+                let body = bodies.into_iter().next().map(|(_, body)| body);
+                Ok(Read::Body(event, body))
             }));
             return;
         }
@@ -199,10 +206,19 @@ impl Task {
         let Some(machine) = &mut self.machine else {
             return;
         };
+        let ask_again = Some(now.mono + ASK_AGAIN);
         match read {
             Read::Rows(rows) => machine.handle_rows(&rows, now),
-            Read::Body(event) => machine.handle_body(&event, now),
-            Read::Bodies(bodies) => machine.handle_bodies(bodies, now),
+            Read::Body(_, None) => self.ask_bodies_at = ask_again,
+            Read::Body(event, Some(body)) => {
+                self.ask_bodies_at = None;
+                machine.handle_body(&event, body, now);
+            }
+            Read::Bodies(bodies) => {
+                machine.handle_bodies(bodies, now);
+                let is_done = machine.poll_unread().is_empty();
+                self.ask_bodies_at = ask_again.filter(|_| !is_done);
+            }
         }
     }
 
@@ -257,11 +273,10 @@ impl Task {
 
     /// An event that was not answered in time: first `$/cancel`, then the end of the process.
     pub(super) fn check_deadlines(&mut self, now: Now) {
-        let waits_for_site = self.site_down_since.is_some();
-        let Some(run) = &mut self.run else { return };
-        if waits_for_site && run.has_called {
+        if self.waits_for_site() {
             return;
         }
+        let Some(run) = &mut self.run else { return };
         let mut hung = None;
         for (id, open) in &mut run.open {
             if now.mono < open.deadline || open.held.is_some() {
@@ -282,7 +297,7 @@ impl Task {
             let waited = now.mono - open.since;
             let error = format!(
                 "event {}: no answer within {} s",
-                open.event.event_id,
+                open.event.facts.event_id,
                 waited.as_secs()
             );
             let ended = Disposition::Failed {
@@ -316,6 +331,17 @@ impl Task {
         }
     }
 
+    fn run_wake(&self, run: &Run) -> Option<Mono> {
+        // A deadline that stands, or of an event that is answered, is no time to wake up.
+        let ticking = run.open.values().filter(|open| open.held.is_none());
+        let deadline = ticking.map(|open| open.deadline).min();
+        let deadline = deadline.filter(|_| !self.waits_for_site());
+        let ladder = run.ladder.as_ref().map(crate::process::Ladder::until);
+        let handshake = run.handshake_until.filter(|_| run.ladder.is_none());
+        let times = [deadline, ladder, handshake];
+        times.into_iter().flatten().min()
+    }
+
     fn move_deadlines(&mut self, by: Duration) {
         for run in [&mut self.run, &mut self.candidate].into_iter().flatten() {
             for open in run.open.values_mut() {
@@ -330,62 +356,70 @@ impl Task {
         let machine = self.machine.as_ref();
         let of_machine = machine.and_then(|machine| machine.poll_timeout(now));
         let of_runs = [&self.run, &self.candidate].into_iter().flatten();
-        let of_runs = of_runs.filter_map(run_wake).min();
+        let of_runs = of_runs.filter_map(|run| self.run_wake(run)).min();
         let full = self.unsent.is_some().then(|| now.mono + FULL_QUEUE);
-        // A retry that is due waits for the process: no reason to turn.
-        let of_machine = of_machine.filter(|at| *at > now.mono);
         let times = [
             self.life.poll_timeout(),
             of_machine,
             of_runs,
             full,
             self.paused_until,
+            self.ask_bodies_at,
             report_at,
         ];
         times.into_iter().flatten().min()
     }
 }
 
-fn run_wake(run: &Run) -> Option<Mono> {
-    let deadline = run.open.values().map(|open| open.deadline).min();
-    let ladder = run.ladder.as_ref().map(crate::process::Ladder::until);
-    let times = [deadline, ladder, run.handshake_until];
-    times.into_iter().flatten().min()
-}
-
-/// Bodies from the journal; what was pruned there, from the site.
+/// Bodies from the journal; what was pruned there, from the site. One that is not in the answer is not known yet.
 async fn bodies(
-    journal: &crate::journal::Journal,
+    journal: &Journal,
     seqs: Vec<Seq>,
-    session: Option<crate::site::Session>,
-    name: &crate::ident::PluginName,
+    session: Option<Session>,
+    name: &PluginName,
 ) -> Bodies {
     let found = journal.bodies(&seqs).await?;
     let mut bodies = Vec::new();
     for (seq, body) in seqs.into_iter().zip(found) {
         match body {
             Body::Here(body) => bodies.push((seq, Some(body))),
-            _ => match from_site(journal, seq, session.as_ref(), name).await? {
-                Some(answer) => bodies.push((seq, answer)),
-                // Not known yet: it stays unread and is asked for again, but not at once.
-                None => tokio::time::sleep(ASK_AGAIN).await,
-            },
+            _ => {
+                if let Some(answer) = from_site(journal, seq, session.as_ref(), name).await? {
+                    bodies.push((seq, answer));
+                }
+            }
         }
     }
     Ok(bodies)
 }
 
-/// None: the site did not say.
+/// None: the site did not say. A row that only looks like ours, of a restored site, is as good as gone.
 async fn from_site(
-    journal: &crate::journal::Journal,
+    journal: &Journal,
     seq: Seq,
-    session: Option<&crate::site::Session>,
-    name: &crate::ident::PluginName,
-) -> Result<Option<Option<bytes::Bytes>>, JournalError> {
+    session: Option<&Session>,
+    name: &PluginName,
+) -> Result<Option<Option<Bytes>>, JournalError> {
     let event = journal.events(&[seq]).await?.pop();
     let (Some(event), Some(session)) = (event, session) else {
         return Ok(Some(None));
     };
-    let row = session.read_event(event.facts.event_id, Some(name)).await;
-    Ok(row.ok().map(|row| row.map(|row| one_line(&row))))
+    match session.read_event(event.facts.event_id, Some(name)).await {
+        Ok(Some(row)) => {
+            let read = parse(event.facts.timeline, &row).ok();
+            let is_same = |facts: &Facts| {
+                (&facts.event_type, facts.created_at)
+                    == (&event.facts.event_type, event.facts.created_at)
+            };
+            let body = read.filter(|(facts, _)| is_same(facts));
+            Ok(Some(body.map(|(_, body)| body)))
+        }
+        Ok(None) => Ok(Some(None)),
+        // The site is there and cannot give the row: waiting would hold the lane for ever.
+        Err(error @ (SiteError::Fault { .. } | SiteError::TooLarge { .. })) => {
+            tracing::warn!(plugin = %name, event_id = event.facts.event_id.0, %error, "a pruned event cannot be read from the site");
+            Ok(Some(None))
+        }
+        Err(_) => Ok(None),
+    }
 }

@@ -8,15 +8,16 @@ use sgeventd_protocol::{
     message::{self, Reason},
 };
 
-use super::{Task, fate::with_last_words};
+use super::{Task, fate::with_last_words, messages::clean};
 use crate::{
     clock::Mono,
     dispatch::{Filter, Machine, SelfIdentity, machine::resume},
-    ident::Generation,
+    ident::{Generation, PluginName},
     journal::{JournalError, When},
     plugin::{
         life::{Cause, Input},
         run::{Asked, HANDSHAKE},
+        setup::Setup,
     },
     services::{AT_WORK, Background, Caller, CallerSetup, Mode, Phase, RESULT_BYTES, WAITING},
     site::permissions::Granted,
@@ -26,7 +27,13 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Task {
-    pub(super) fn initialize(&self, generation: Generation, reason: Reason) -> message::Initialize {
+    pub(super) fn initialize(
+        &self,
+        generation: Generation,
+        reason: Reason,
+        is_candidate: bool,
+    ) -> message::Initialize {
+        let limits = self.setup_for(is_candidate).settings.limits.effective();
         let features = ["cancel", "progress"].map(|name| (name.to_owned(), true.into()));
         message::Initialize {
             protocol: message::Supported {
@@ -42,7 +49,7 @@ impl Task {
                 reason,
             },
             limits: message::Limits {
-                line_bytes: self.setup.settings.limits.effective().line,
+                line_bytes: limits.line,
                 result_bytes: RESULT_BYTES as u64,
                 calls: u32::try_from(AT_WORK).unwrap_or(u32::MAX),
                 queued_calls: u32::try_from(WAITING).unwrap_or(u32::MAX),
@@ -82,12 +89,12 @@ impl Task {
     }
 
     /// The process may work: its dispatcher stands where the journal says.
-    async fn begin(
+    pub(super) async fn begin(
         &mut self,
         manifest: Arc<Manifest>,
         raw: Arc<RawValue>,
     ) -> Result<(), JournalError> {
-        let (caller, granted) = match self.caller(&manifest) {
+        let (caller, granted) = match caller(&self.name, &self.setup, &manifest) {
             Ok(both) => both,
             Err(error) => {
                 self.step(Input::Refused(Cause::Manifest(error)));
@@ -100,6 +107,7 @@ impl Task {
             .map(tell_subscription)
             .collect();
         self.version.clone_from(&manifest.version);
+        self.emails.clone_from(&manifest.emails);
         self.watch.send_if_modified(|watch| {
             let has_changed = *watch != manifest.watch;
             watch.clone_from(&manifest.watch);
@@ -116,7 +124,7 @@ impl Task {
             site: message::SiteInfo {
                 url: self.shared.site.origin(),
             },
-            log_level: "info".to_owned(),
+            log_level: log_level(),
         };
         if let Some(run) = &mut self.run {
             run.manifest = Some(manifest);
@@ -127,42 +135,11 @@ impl Task {
         Ok(())
     }
 
-    fn caller(&self, manifest: &Manifest) -> Result<(Arc<Caller>, message::Granted), String> {
-        let permissions = &self.setup.settings.permissions;
-        let granted = Granted::new(
-            manifest.permissions.sg.as_deref(),
-            permissions.sg.as_deref(),
-        )
-        .map_err(|error| error.to_string())?;
-        let effective = granted.effective();
-        let background = Background {
-            manifest: manifest.permissions.background.unwrap_or(false),
-            operator: permissions.background.unwrap_or(false),
-        };
-        let settings = &self.setup.settings;
-        let caller = Caller::new(CallerSetup {
-            plugin: self.name.clone(),
-            sessions: self.setup.sessions.clone(),
-            granted,
-            background,
-            sudo: settings
-                .sudo
-                .iter()
-                .map(|login| login.as_str().into())
-                .collect(),
-            mode: match settings.mode {
-                crate::config::Mode::Live => Mode::Live,
-                crate::config::Mode::DryRun => Mode::DryRun,
-                crate::config::Mode::Shadow => Mode::Shadow,
-            },
-            uses_session_uuid: self.setup.uses_session_uuid,
-        });
-        let told = message::Granted {
-            sg: effective,
-            upload: false,
-            background: background.manifest && background.operator,
-        };
-        Ok((Arc::new(caller), told))
+    /// What it may call before its manifest is known: reads, as far as the operator allows them.
+    pub(super) fn first_caller(&self, is_candidate: bool) -> Option<Arc<Caller>> {
+        let setup = self.setup_for(is_candidate);
+        let made = caller(&self.name, setup, &Manifest::default());
+        made.ok().map(|(caller, _)| caller)
     }
 
     /// Keeps the dispatcher when nothing that it was made from changed, else makes it anew from the journal.
@@ -171,7 +148,12 @@ impl Task {
         manifest: &Manifest,
         raw: &Arc<RawValue>,
     ) -> Result<(), JournalError> {
-        let made_from = format!("{raw}{:?}", self.setup.settings.delivery);
+        let policy = self.setup.policy(&manifest.delivery, self.shared.settle);
+        let scripts = self.setup.sessions.iter();
+        let identity = SelfIdentity {
+            scripts: scripts.map(|session| session.script().to_owned()).collect(),
+        };
+        let made_from = format!("{raw}{policy:?}{identity:?}");
         if self.machine.is_some() && self.made_from.as_deref() == Some(&made_from) {
             return Ok(());
         }
@@ -184,7 +166,7 @@ impl Task {
             journal.settle(change, When::Now).await?;
         }
         if let Some(machine) = &mut self.machine {
-            let change = machine.take_change();
+            let change = machine.take_rest();
             self.counts.add(&change.counts);
             journal.settle(change, When::Now).await?;
         }
@@ -193,11 +175,6 @@ impl Task {
         let cursor = self.record.cursor.clone();
         let seqs: Vec<_> = cursor.open.iter().map(|entry| entry.seq).collect();
         let events = journal.events(&seqs).await?;
-        let policy = self.setup.policy(&manifest.delivery, self.shared.settle);
-        let scripts = self.setup.sessions.iter();
-        let identity = SelfIdentity {
-            scripts: scripts.map(|session| session.script().to_owned()).collect(),
-        };
         let filter = Filter::new(manifest, identity);
         let machine = Machine::new(self.name.clone(), policy, filter, cursor.position);
         let now = self.shared.clock.now();
@@ -216,6 +193,7 @@ impl Task {
                 run.handshake_until = None;
                 run.permit = None;
                 if let Some(reason) = started.disable {
+                    let reason = clean(Some(reason), "");
                     self.step(Input::Refused(Cause::Itself(reason)));
                     return;
                 }
@@ -260,19 +238,49 @@ impl Task {
             }
         }
     }
+}
 
-    /// A promoted version is started as soon as the journal may be asked.
-    pub(super) async fn begin_promoted(&mut self) -> Result<(), JournalError> {
-        match self.promoted.take() {
-            Some((manifest, raw)) => {
-                if let Some(run) = &mut self.run {
-                    run.handshake_until = Some(self.shared.clock.now().mono + HANDSHAKE);
-                }
-                self.begin(manifest, raw).await
-            }
-            None => Ok(()),
-        }
-    }
+/// Who calls, as manifest and operator allow it; and what the plugin is told of it.
+fn caller(
+    name: &PluginName,
+    setup: &Setup,
+    manifest: &Manifest,
+) -> Result<(Arc<Caller>, message::Granted), String> {
+    let permissions = &setup.settings.permissions;
+    let granted = Granted::new(
+        manifest.permissions.sg.as_deref(),
+        permissions.sg.as_deref(),
+    )
+    .map_err(|error| error.to_string())?;
+    let effective = granted.effective();
+    let background = Background {
+        manifest: manifest.permissions.background.unwrap_or(false),
+        operator: permissions.background.unwrap_or(false),
+    };
+    let settings = &setup.settings;
+    let caller = Caller::new(CallerSetup {
+        plugin: name.clone(),
+        sessions: setup.sessions.clone(),
+        granted,
+        background,
+        sudo: settings
+            .sudo
+            .iter()
+            .map(|login| login.as_str().into())
+            .collect(),
+        mode: match settings.mode {
+            crate::config::Mode::Live => Mode::Live,
+            crate::config::Mode::DryRun => Mode::DryRun,
+            crate::config::Mode::Shadow => Mode::Shadow,
+        },
+        uses_session_uuid: setup.uses_session_uuid,
+    });
+    let told = message::Granted {
+        sg: effective,
+        upload: false,
+        background: background.manifest && background.operator,
+    };
+    Ok((Arc::new(caller), told))
 }
 
 /// Reads the answer to `initialize`.
@@ -300,6 +308,16 @@ fn read_manifest(
     let manifest: Manifest = serde_json::from_str(raw).map_err(|error| error.to_string())?;
     let raw = RawValue::from_string(raw.to_owned()).map_err(|error| error.to_string())?;
     Ok((manifest, raw.into()))
+}
+
+/// Below it the daemon's log takes nothing, so the plugin need not send it.
+fn log_level() -> String {
+    use tracing::level_filters::LevelFilter;
+    let level = LevelFilter::current().into_level();
+    let level = level
+        .unwrap_or(tracing::Level::ERROR)
+        .max(tracing::Level::INFO);
+    level.as_str().to_ascii_lowercase()
 }
 
 /// `Shotgun_Task_Change(sg_status_list)`, as `status` shows it.

@@ -13,15 +13,18 @@ use sgeventd_protocol::{
 use super::Task;
 use crate::{
     alert::PluginError,
-    clock::Now,
+    clock::{Mono, Now},
     dispatch::Disposition,
     plugin::{
         life::{Cause, Input, State},
-        run::{Asked, CallDone, Run},
+        run::{Asked, Call, CallDone, Run},
     },
-    services::{Level, Notice},
+    services::{Level, Notice, RESULT_BYTES},
     site::{Kind, methods},
 };
+
+/// Answers may lie unread up to so many bytes: two of the largest.
+const UNREAD_MAX: usize = 2 * RESULT_BYTES;
 
 impl Task {
     /// Takes everything that was read.
@@ -40,7 +43,7 @@ impl Task {
                     self.response(id, outcome, is_candidate, now).await?;
                 }
                 Item::Request { id, method, params } => {
-                    self.request(id, method, params, is_candidate);
+                    self.request(id, method, params, is_candidate, now.mono);
                 }
                 Item::Notification { method, params } => {
                     self.notification(&method, params.as_deref(), is_candidate, now);
@@ -105,7 +108,7 @@ impl Task {
         match answer {
             Answer::Ok { errors } => {
                 for message in errors {
-                    self.plugin_error(message);
+                    self.plugin_error(clean(Some(message), ""));
                 }
                 Disposition::Ok
             }
@@ -116,11 +119,11 @@ impl Task {
                 progress,
             } => Disposition::Retry {
                 after: after_ms.map(Duration::from_millis),
-                reason: reason.unwrap_or_else(|| "the plugin asked for a retry".to_owned()),
+                reason: clean(reason, "the plugin asked for a retry"),
                 progress: progress.map(Into::into),
             },
             Answer::Dead { reason } => Disposition::Dead {
-                reason: reason.unwrap_or_else(|| "the plugin gave it up".to_owned()),
+                reason: clean(reason, "the plugin gave it up"),
             },
             Answer::Failed(failed) => {
                 let mut error = failed.message;
@@ -144,7 +147,7 @@ impl Task {
         self.shared.alerts.plugin_error(PluginError {
             plugin: self.name.clone(),
             message,
-            recipients: self.setup.recipients(),
+            recipients: self.setup.recipients(self.emails.as_ref()),
         });
     }
 
@@ -155,37 +158,48 @@ impl Task {
         method: String,
         params: Option<Box<RawValue>>,
         is_candidate: bool,
+        now: Mono,
     ) {
         let services = self.shared.services.clone();
         let Some(run) = self.slot(is_candidate) else {
             return;
         };
-        if run.peer.is_clogged() {
+        if run.does_not_read(now) {
             let error = "it goes on calling and does not read the answers".to_owned();
-            if !is_candidate {
+            return if is_candidate {
+                self.invalid(&error);
+            } else {
                 self.hung(error);
-            }
-            return;
+            };
         }
-        let Some(caller) = run.caller.clone() else {
-            let error = RpcError::new(ErrorCode::NotStarted, "not before `initialize` is answered");
-            run.peer.queue(|out| write::error(out, &id, &error));
-            return;
+        let key: Box<str> = id.get().into();
+        let caller = if run.calls.contains_key(&key) {
+            let words = "a call under this id is not answered yet";
+            Err(RpcError::new(ErrorCode::InvalidRequest, words))
+        } else {
+            let words = "not before `initialize` was sent";
+            let none = || RpcError::new(ErrorCode::NotStarted, words);
+            run.caller.clone().ok_or_else(none)
+        };
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(error) => return run.peer.queue(|out| write::error(out, &id, &error)),
         };
         let named: CallParams = params
             .as_ref()
             .and_then(|params| serde_json::from_str(params.get()).ok())
             .unwrap_or_default();
-        let only = || (run.open.len() == 1).then(|| run.open.keys().next().copied());
-        let parent = named.meta.parent.or_else(|| only().flatten());
-        if let Some(open) = parent.and_then(|parent| run.open.get_mut(&parent)) {
+        let parent = named.meta.parent.or_else(|| run.only_open());
+        let context = run.context();
+        if let Some(open) = parent.and_then(|parent| run.open.get_mut(&parent))
+            && open.held.is_none()
+        {
             open.calls += 1;
         }
-        let is_state = method.starts_with("state.");
-        run.has_called |= !is_state;
-        let context = run.context();
         let answers = run.answers.0.clone();
-        let key: Box<str> = id.get().into();
+        run.calls_made += 1;
+        let number = run.calls_made;
+        let is_of_site = !method.starts_with("state.");
         let call = tokio::spawn(async move {
             let answer = services
                 .call(&caller, &context, &method, params.as_deref())
@@ -193,25 +207,46 @@ impl Task {
             let is_write = is_write(&method, params.as_deref());
             let done = CallDone {
                 id,
-                parent,
+                number,
                 is_write,
                 answer,
             };
             // The process may have ended meanwhile.
             let _gone = answers.send(done).await;
         });
-        run.calls.insert(key, call.abort_handle());
+        let task = call.abort_handle();
+        let call = Call {
+            number,
+            parent,
+            task,
+        };
+        run.calls.insert(key, call);
+        self.has_called |= is_of_site && !is_candidate;
     }
 
     /// A call is done: its answer is written, and an event that waited for it is settled.
     pub(super) fn call_done(&mut self, done: CallDone, is_candidate: bool) {
         let now = self.shared.clock.now();
-        self.writes += u64::from(done.is_write && done.answer.is_ok());
         let Some(run) = self.slot(is_candidate) else {
             return;
         };
-        run.calls.remove(done.id.get());
+        // One that was cancelled meanwhile is answered already.
+        let is_known = |call: &Call| call.number == done.number;
+        if !run.calls.get(done.id.get()).is_some_and(is_known) {
+            return;
+        }
+        let Some(call) = run.calls.remove(done.id.get()) else {
+            return;
+        };
+        let is_written = done.is_write && done.answer.is_ok();
         match &done.answer {
+            Ok(result) if run.peer.unread_bytes() + result.get().len() > UNREAD_MAX => {
+                let error = RpcError::new(
+                    ErrorCode::TooLarge,
+                    "the answers before this one are not read yet",
+                );
+                run.peer.queue(|out| write::error(out, &done.id, &error));
+            }
             Ok(result) => run.peer.queue(|out| write::result(out, &done.id, result)),
             Err(error) => {
                 let error = RpcError {
@@ -222,7 +257,8 @@ impl Task {
                 run.peer.queue(|out| write::error(out, &done.id, &error));
             }
         }
-        self.call_over(done.parent, is_candidate, now);
+        self.writes += u64::from(is_written);
+        self.call_over(call.parent, is_candidate, now);
     }
 
     fn call_over(&mut self, parent: Option<u64>, is_candidate: bool, now: Now) {
@@ -256,11 +292,14 @@ impl Task {
         }
         let text = params.map_or("null", RawValue::get);
         match (method, Notice::parse(method, params)) {
-            (_, Some(Ok(notice))) => self.notice(notice, now),
+            (_, Some(Ok(notice @ Notice::Log { .. }))) => self.notice(notice, params, now),
+            // A version that is tried is not at work: only its log counts.
+            (_, Some(Ok(_))) if is_candidate => {}
+            (_, Some(Ok(notice))) => self.notice(notice, params, now),
             (_, Some(Err(error))) => {
                 tracing::warn!(plugin = %self.name, %error, "a notification cannot be read");
             }
-            ("$/progress", None) => {
+            ("$/progress", None) if !is_candidate => {
                 if let Ok(progress) = serde_json::from_str::<Progress>(text) {
                     self.progress(&progress, now);
                 }
@@ -274,7 +313,7 @@ impl Task {
         }
     }
 
-    fn notice(&mut self, notice: Notice, now: Now) {
+    fn notice(&mut self, notice: Notice, params: Option<&RawValue>, now: Now) {
         let name = &self.name;
         match notice {
             Notice::Log {
@@ -282,7 +321,10 @@ impl Task {
                 message,
                 fields,
             } => {
-                let event_id = self.run.as_ref().and_then(Run::an_open_event);
+                let named = params.and_then(|params| serde_json::from_str(params.get()).ok());
+                let named: CallParams = named.unwrap_or_default();
+                let run = self.run.as_ref();
+                let event_id = run.and_then(|run| run.event_of(named.meta.parent));
                 let event_id = event_id.map(|id| id.0);
                 match level {
                     Level::Trace => tracing::trace!(plugin = %name, event_id, fields, "{message}"),
@@ -318,9 +360,9 @@ impl Task {
             && !open.is_cancelled
         {
             let asked = now.mono + Duration::from_millis(more);
-            open.deadline = open.deadline.max(asked).min(open.since + ceiling);
+            open.deadline = open.deadline.max(asked.min(open.since + ceiling));
         }
-        tracing::debug!(plugin = %self.name, event_id = open.event.event_id.0, message = progress.message, percent = progress.percent, "progress");
+        tracing::debug!(plugin = %self.name, event_id = open.event.facts.event_id.0, message = progress.message, percent = progress.percent, "progress");
     }
 
     /// The plugin withdraws a call; it is answered all the same.
@@ -331,11 +373,10 @@ impl Task {
         let Some(call) = run.calls.remove(id.get()) else {
             return;
         };
-        call.abort();
+        call.task.abort();
         let error = RpcError::new(ErrorCode::Cancelled, "the call was cancelled");
         run.peer.queue(|out| write::error(out, id, &error));
-        let only = (run.open.len() == 1).then(|| run.open.keys().next().copied());
-        self.call_over(only.flatten(), is_candidate, now);
+        self.call_over(call.parent, is_candidate, now);
     }
 
     /// What is no message for us: never answered but where an id was seen, never a reason to kill.
@@ -348,7 +389,14 @@ impl Task {
             Item::Unasked { id } => self.odd_answer(&id, is_candidate),
             Item::TooLong { id, bytes } => {
                 tracing::warn!(plugin = %name, bytes, "a line that is too long was thrown away");
-                if let Some(id) = id {
+                let request = id.as_ref().and_then(|id| id.get().parse::<u64>().ok());
+                if let Some(request) = request.filter(|request| run.open.contains_key(request)) {
+                    // It answered, with more than we take: silence until the deadline would say less.
+                    run.pending.answer(request);
+                    let error = format!("its answer is a line of more than {bytes} bytes");
+                    let progress = None;
+                    self.answered(request, Disposition::Failed { error, progress }, now);
+                } else if let Some(id) = id {
                     let error = RpcError::new(ErrorCode::InvalidRequest, "the line is too long");
                     let error = error.with(&json!({ "bytes": bytes }));
                     run.peer.queue(|out| write::error(out, &id, &error));
@@ -373,6 +421,14 @@ impl Task {
             _ => {}
         }
     }
+}
+
+/// What a plugin says, without secrets.
+pub(super) fn clean(text: Option<String>, otherwise: &str) -> String {
+    text.map_or_else(
+        || otherwise.to_owned(),
+        |text| crate::secret::redact(&text).into_owned(),
+    )
 }
 
 /// Whether a call changes the site.

@@ -9,10 +9,12 @@
 //! In: [`Order`]s, the journal's head, the process. Out: deliveries, cursor changes, a report.
 //! Never: another plugin's state, a wait for a person or for another plugin.
 
+mod candidate;
 mod fate;
 mod feed;
 mod handshake;
 mod messages;
+mod start;
 mod tell;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -25,9 +27,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    alarm::Alarm,
     life::{Input, Life},
     report::PluginReport,
-    run::{Happened, Run, sleep_until},
+    run::{Happened, Run},
     setup::{Order, Setup, Shared},
     stats::Stats,
 };
@@ -66,6 +69,8 @@ struct Spawning {
     generation: Generation,
     why: Reason,
     is_candidate: bool,
+    /// A candidate that is not wanted any more: ended as soon as it is there.
+    is_doomed: bool,
     done: BoxFuture<'static, Result<(Child, OwnedSemaphorePermit), String>>,
 }
 
@@ -75,7 +80,8 @@ type Bodies = Result<Vec<(Seq, Option<Bytes>)>, JournalError>;
 /// What is read from the journal, one thing at a time.
 enum Read {
     Rows(Vec<Arc<Event>>),
-    Body(Arc<Event>),
+    /// None: nobody could say; none within: it is gone.
+    Body(Arc<Event>, Option<Option<Bytes>>),
     Bodies(Vec<(Seq, Option<Bytes>)>),
 }
 
@@ -103,12 +109,19 @@ struct Task {
     head: watch::Receiver<Seq>,
     paused_until: Option<Mono>,
     site_down_since: Option<Mono>,
+    /// It has called the site before: without the site it gets no new event.
+    has_called: bool,
+    /// Bodies that nobody could give are asked for again then.
+    ask_bodies_at: Option<Mono>,
+    stop: CancellationToken,
     stats: Stats,
     writes: u64,
     last_event: Option<EventId>,
     last_error: Option<String>,
     subscriptions: Vec<String>,
     version: Option<String>,
+    /// `alerts.emails` of its manifest.
+    emails: Option<serde_json::Value>,
     report: watch::Sender<PluginReport>,
     reported: Option<Mono>,
     settled: watch::Sender<Seq>,
@@ -171,12 +184,16 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         unsent: None,
         paused_until: None,
         site_down_since: None,
+        has_called: false,
+        ask_bodies_at: None,
+        stop: stop.clone(),
         stats: Stats::default(),
         writes: 0,
         last_event: None,
         last_error: None,
         subscriptions: Vec::new(),
         version: None,
+        emails: None,
         report,
         reported: None,
         settled,
@@ -198,15 +215,21 @@ impl Task {
         stop: CancellationToken,
     ) -> Result<(), JournalError> {
         let mut health = self.shared.site.health();
+        health.mark_changed();
+        let stopped = stop.cancelled();
+        tokio::pin!(stopped);
+        let mut alarm = Alarm::new(self.shared.clock);
         loop {
             self.advance();
             if self.is_stopping && self.is_at_rest() {
                 return self.finish().await;
             }
-            let wake = self.wake.map(|at| self.shared.clock.instant(at));
-            let late = self.wake;
+            alarm.set(self.wake);
+            // A time that had passed when it was set says nothing of how late we are.
+            let now = self.shared.clock.now().mono;
+            let due = self.wake.filter(|at| *at > now);
             let woken = tokio::select! {
-                () = stop.cancelled(), if !self.is_stopping => Woken::Stop,
+                () = &mut stopped, if !self.is_stopping => Woken::Stop,
                 order = orders.recv(), if !self.is_stopping => Woken::Order(order),
                 happened = next(&mut self.run) => Woken::Main(happened),
                 happened = next(&mut self.candidate) => Woken::Candidate(happened),
@@ -215,8 +238,8 @@ impl Task {
                 Some(done) = poll(&mut self.ticket) => Woken::Committed(done),
                 Ok(()) = self.head.changed() => Woken::Head,
                 Ok(()) = health.changed() => Woken::Health,
-                () = any_changed(&mut self.setup.after) => Woken::After,
-                () = sleep_until(wake) => Woken::Time,
+                () = any_changed(&mut self.setup.after), if !self.setup.after.is_empty() => Woken::After,
+                () = alarm.rings() => Woken::Time,
             };
             match woken {
                 Woken::Stop => {
@@ -235,10 +258,13 @@ impl Task {
                 }
                 Woken::Committed(done) => {
                     self.ticket = None;
-                    self.committed(done?);
+                    self.written(done)?;
                 }
-                Woken::Health => self.site_changed(health.borrow().is_down()),
-                Woken::Time => self.be_fair(late),
+                Woken::Health => {
+                    let is_away = self.is_site_away(&health.borrow_and_update());
+                    self.site_changed(is_away);
+                }
+                Woken::Time => self.be_fair(due),
                 Woken::Head | Woken::After => {}
             }
         }
@@ -247,7 +273,9 @@ impl Task {
     /// Does everything that can be done without waiting, and sets the next wake-up.
     fn advance(&mut self) {
         let now = self.shared.clock.now();
-        self.step(Input::Tick);
+        if self.life.poll_timeout().is_some_and(|at| now.mono >= at) {
+            self.step(Input::Tick);
+        }
         self.climb(now.mono, false);
         self.climb(now.mono, true);
         self.check_handshakes(now.mono);
@@ -263,23 +291,45 @@ impl Task {
         self.run.is_none() && self.candidate.is_none() && self.spawning.is_empty()
     }
 
+    /// Takes the end of a write. One that found no room while the daemon stops is given up: it is repeated after the next start.
+    fn written(&mut self, done: Result<Vec<Answer>, JournalError>) -> Result<(), JournalError> {
+        match done {
+            Ok(answers) => self.committed(answers),
+            Err(error) if error.can_be_retried() => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// Writes what was not written, at the end.
     async fn finish(&mut self) -> Result<(), JournalError> {
-        if let Some(ticket) = self.ticket.take() {
-            let done = ticket.await?;
-            self.committed(done);
-        }
-        let last = self.machine.as_mut().map(Machine::take_change);
-        for change in self.unsent.take().into_iter().chain(last) {
-            self.counts.add(&change.counts);
-            self.shared
-                .journal
-                .settle(change, crate::journal::When::Now)
-                .await?;
-        }
+        self.write_rest().await?;
         let now = self.shared.clock.now();
         self.reported = None;
         self.tell(now);
+        Ok(())
+    }
+
+    async fn write_rest(&mut self) -> Result<(), JournalError> {
+        if let Some(ticket) = self.ticket.take() {
+            let done = ticket.await;
+            self.written(done)?;
+        }
+        let last = self.machine.as_mut().map(Machine::take_rest);
+        if let Some(last) = &last {
+            self.counts.add(&last.counts);
+            self.tell_dead(last);
+        }
+        for change in self.unsent.take().into_iter().chain(last) {
+            let when = crate::journal::When::Now;
+            match self.shared.journal.settle(change, when).await {
+                // The daemon stops on a full disk: what was settled since is handed out again.
+                Err(error) if error.can_be_retried() => {
+                    tracing::error!(plugin = %self.name, "the last settlements find no room; these events are handed out again");
+                }
+                done => drop(done?),
+            }
+        }
         Ok(())
     }
 
@@ -291,11 +341,13 @@ impl Task {
             }
             Order::Configured(setup) => {
                 let is_enabled = setup.settings.enabled;
+                // Off at once, for `status` and those that wait for it; on with its next process.
+                self.setup.settings.enabled &= is_enabled;
                 self.next_setup = Some(*setup);
                 self.step(if is_enabled {
                     Input::Changed
                 } else {
-                    Input::Disable
+                    Input::Off
                 });
                 if is_enabled {
                     self.step(Input::Start);
@@ -308,9 +360,11 @@ impl Task {
                 self.next_setup = Some(*setup);
                 self.step(Input::Start);
             }
-            Order::Beat(turned) => {
-                // Who asked may have gone.
-                let _gone = turned.send(());
+            Order::After(after) => {
+                if let Some(next) = &mut self.next_setup {
+                    next.after.clone_from(&after);
+                }
+                self.setup.after = after;
             }
         }
     }
@@ -351,7 +405,7 @@ async fn poll<F: Future + Unpin>(slot: &mut Option<F>) -> Option<F::Output> {
     Some(slot.as_mut()?.await)
 }
 
-/// Waits until one of them moves; for ever when there is none.
+/// Waits until one of them moves; there must be one.
 async fn any_changed(others: &mut [watch::Receiver<Seq>]) {
     let moved = others.iter_mut().map(|other| {
         Box::pin(async move {
@@ -361,9 +415,5 @@ async fn any_changed(others: &mut [watch::Receiver<Seq>]) {
             }
         })
     });
-    let moved: Vec<_> = moved.collect();
-    if moved.is_empty() {
-        std::future::pending::<()>().await;
-    }
     futures::future::select_all(moved).await;
 }

@@ -138,7 +138,7 @@ impl Task {
         let alert = Alert {
             plugin: Some(self.name.clone()),
             by_itself: by_itself.to_owned(),
-            recipients: self.setup.recipients(),
+            recipients: self.setup.recipients(self.emails.as_ref()),
             excerpt: self.last_error.clone(),
             waits: self.machine.as_ref().map(|machine| {
                 machine.open_len() as u64
@@ -164,13 +164,22 @@ impl Task {
             }
         };
         let sentence = format!("{} is disabled: {first}", self.name);
+        self.shared.alerts.end(&self.key("start"));
         self.raise("disabled", Grade::Error, sentence, by_itself);
     }
 
     pub(super) fn tell_recovered(&self) {
-        for kind in ["disabled", "invalid", "unkillable"] {
+        for kind in ["start", "disabled", "invalid", "unkillable"] {
             self.shared.alerts.end(&self.key(kind));
         }
+    }
+
+    /// What the kernel refuses to start is not mended by a second try.
+    pub(super) fn tell_no_start(&self, error: &str) {
+        let first = error.lines().next().unwrap_or_default();
+        let sentence = format!("{} cannot be started: {first}", self.name);
+        let by_itself = "It is tried again, and at once when its file changes; no event is lost.";
+        self.raise("start", Grade::Error, sentence, by_itself);
     }
 
     pub(super) fn tell_invalid(&self, error: &str) {
@@ -209,7 +218,7 @@ impl Task {
             let alert = Alert {
                 plugin: Some(self.name.clone()),
                 excerpt: Some(dead.error.to_string()),
-                recipients: self.setup.recipients(),
+                recipients: self.setup.recipients(self.emails.as_ref()),
                 by_itself: "The event is kept as a dead letter; the plugin goes on.".to_owned(),
                 ..Alert::new(
                     self.key("dead_letter"),
@@ -231,13 +240,13 @@ impl Task {
         let key = self.key(&format!("said/{message}"));
         self.shared.alerts.once(Alert {
             plugin: Some(self.name.clone()),
-            recipients: self.setup.recipients(),
+            recipients: self.setup.recipients(self.emails.as_ref()),
             ..Alert::new(key, "plugin", grade, format!("{}: {message}", self.name))
         });
     }
 
     fn tell_lag(&self, report: &PluginReport) {
-        let limit = millis(self.shared.lag);
+        let limit = millis(*self.shared.lag.borrow());
         if report.lag_ms > limit {
             let sentence = format!("{} is {} min behind", self.name, report.lag_ms / 60_000);
             self.raise(

@@ -1,7 +1,9 @@
 //! The stage of the tests about bad input: a made-up site, a studio's folder, and the real binary as a child.
 
-// Each test uses a part of it.
-#![expect(dead_code, reason = "a toolbox")]
+pub(crate) mod disk;
+pub(crate) mod door;
+pub(crate) mod frozen;
+pub(crate) mod secrets;
 
 use std::{
     collections::BTreeSet,
@@ -55,7 +57,9 @@ impl Site {
         let stop = CancellationToken::new();
         let options = Options {
             listen: ([127, 0, 0, 1], 0).into(),
-            scripts: vec![("sgeventd".to_owned(), Secret::new(KEY.to_owned()))],
+            scripts: ["sgeventd", "other"]
+                .map(|name| (name.to_owned(), Secret::new(KEY.to_owned())))
+                .into(),
             seed,
             scenario: Scenario::Demo,
             rate,
@@ -81,6 +85,20 @@ impl Site {
     /// Everything works again.
     pub(crate) fn clear(&self) {
         self.order(&json!({"verb": "clear"}));
+    }
+
+    /// How many calls came so far.
+    pub(crate) fn calls(&self) -> u64 {
+        self.count("calls")
+    }
+
+    /// How many of them were refused because of their key.
+    pub(crate) fn refused(&self) -> u64 {
+        self.count("refused")
+    }
+
+    fn count(&self, what: &str) -> u64 {
+        self.sandbox.summary()[what].as_u64().expect("a number")
     }
 
     /// One call of the site's API by the script; its whole answer.
@@ -118,6 +136,10 @@ pub(crate) struct Studio {
     url: String,
     first: i64,
     sections: String,
+    /// More lines of `[site]`.
+    site: String,
+    retry: &'static str,
+    state: &'static str,
 }
 
 impl Studio {
@@ -133,9 +155,37 @@ impl Studio {
             url: site.sandbox.url(),
             first: site.truth().into_iter().min().unwrap_or(1),
             sections: String::new(),
+            site: String::new(),
+            retry: "1s",
+            state: "state",
         }
         .file("zoo.py", include_str!("../../zoo/zoo.py"), 0o755)
         .file("witness.py", include_str!("../../zoo/witness.py"), 0o755)
+    }
+
+    /// With another address of the site.
+    pub(crate) fn url(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
+        self
+    }
+
+    /// With another line in `[site]`.
+    pub(crate) fn site(mut self, line: &str) -> Self {
+        self.site.push_str(line);
+        self.site.push('\n');
+        self
+    }
+
+    /// With another place of the state.
+    pub(crate) fn state(mut self, dir: &'static str) -> Self {
+        self.state = dir;
+        self
+    }
+
+    /// Asks a site in trouble ten times a second, so that the end of trouble is soon seen.
+    pub(crate) fn impatient(mut self) -> Self {
+        self.retry = "100ms";
+        self
     }
 
     /// With a healthy plugin that writes down what it was handed.
@@ -155,6 +205,53 @@ impl Studio {
         command[0] = self.path(&command[0]).display().to_string();
         let command = serde_json::to_string(&command).expect("JSON");
         self.section(&format!("[plugin.{name}]\ncommand = {command}\n{keys}\n"))
+    }
+
+    /// With a plugin that writes down all that it is handed, see [`Self::book`], and does what some lines of Python say.
+    pub(crate) fn actor(self, name: &str, body: &str, keys: &str) -> Self {
+        let file = format!("{name}.py");
+        let text = self.actor_text(name, body);
+        self.file(&file, text, 0o755).plugin(name, &[&file], keys)
+    }
+
+    /// The text of such a plugin.
+    pub(crate) fn actor_text(&self, name: &str, body: &str) -> String {
+        let book = self.path(&format!("{name}.book"));
+        include_str!("../../zoo/actor.py")
+            .replace("@BOOK@", &book.display().to_string())
+            .replace("# @BODY@", body)
+    }
+
+    /// The lines that an actor wrote.
+    pub(crate) fn book(&self, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(&format!("{name}.book"))).unwrap_or_default();
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let lines = whole.lines().map(serde_json::from_str);
+        lines.map(|line| line.expect("a line of JSON")).collect()
+    }
+
+    /// The events that an actor was handed, in order.
+    pub(crate) fn handed(&self, name: &str) -> Vec<i64> {
+        let book = self.book(name);
+        book.iter()
+            .filter_map(|line| line["event"].as_i64())
+            .collect()
+    }
+
+    /// Changes the config's file.
+    pub(crate) fn edit_config(&self, from: &str, to: &str) {
+        let file = self.path("sgeventd.toml");
+        let text = fs::read_to_string(&file).expect("a config");
+        assert!(text.contains(from), "no {from:?} in {text}");
+        fs::write(&file, text.replace(from, to)).expect("a config");
+    }
+
+    /// Writes a file as editors do: beside it, then over it.
+    pub(crate) fn replace(&self, name: &str, text: impl AsRef<[u8]>, mode: u32) {
+        let (path, beside) = (self.path(name), self.path("replace.tmp"));
+        fs::write(&beside, text).expect("a file");
+        fs::set_permissions(&beside, fs::Permissions::from_mode(mode)).expect("its mode");
+        fs::rename(&beside, &path).expect("the same disk");
     }
 
     /// With more text in the config.
@@ -179,14 +276,15 @@ impl Studio {
     /// The config's text, for another place of the state.
     pub(crate) fn text(&self, state: &str) -> String {
         let (url, first, sections) = (&self.url, self.first, &self.sections);
+        let (site, retry) = (&self.site, self.retry);
         format!(
             r#"[site]
 url = "{url}"
 script = "sgeventd"
 key = {{ file = "site.key" }}
 timeout = "5s"
-max_retry_wait = "1s"
-
+max_retry_wait = "{retry}"
+{site}
 [poll]
 interval = "100ms"
 max_interval = "200ms"
@@ -217,7 +315,7 @@ socket = "admin.sock"
     /// Writes the config and returns its path.
     pub(crate) fn config(&self) -> PathBuf {
         let path = self.path("sgeventd.toml");
-        fs::write(&path, self.text("state")).expect("a config");
+        fs::write(&path, self.text(self.state)).expect("a config");
         path
     }
 
@@ -237,15 +335,39 @@ socket = "admin.sock"
         self.witnessed().into_iter().collect()
     }
 
+    /// The journal, when no daemon runs.
+    pub(crate) fn journal(&self) -> Journal {
+        let engine = Sqlite::open(&self.path("state/journal.db")).expect("a database");
+        let options = sgeventd::journal::Options::default();
+        Journal::start(Box::new(engine), None, options).expect("a journal")
+    }
+
     /// The ids in the journal in its order, when no daemon runs.
     pub(crate) async fn journaled(&self) -> Vec<i64> {
-        let engine = Sqlite::open(&self.path("state/journal.db")).expect("a database");
-        let journal = Journal::start(
-            Box::new(engine),
-            None,
-            sgeventd::journal::Options::default(),
-        )
-        .expect("a journal");
+        let journal = self.journal();
+        let ids = Self::ids(&journal).await;
+        journal.close().await;
+        ids
+    }
+
+    /// The ids that a plugin has settled on disk, when no daemon runs.
+    pub(crate) async fn settled(&self, plugin: &str) -> BTreeSet<i64> {
+        let journal = self.journal();
+        let plugins = journal.plugins().await.expect("plugins");
+        let record = plugins.iter().find(|one| one.name.as_str() == plugin);
+        let mut settled = BTreeSet::new();
+        if let Some(record) = record {
+            let open: BTreeSet<Seq> = record.cursor.open.iter().map(|one| one.seq).collect();
+            let ids = Self::ids(&journal).await;
+            let ids = (1..).map(Seq).zip(ids);
+            let done = ids.filter(|(seq, _)| *seq <= record.cursor.position && !open.contains(seq));
+            settled.extend(done.map(|(_, id)| id));
+        }
+        journal.close().await;
+        settled
+    }
+
+    async fn ids(journal: &Journal) -> Vec<i64> {
         let mut ids = Vec::new();
         let mut after = Seq(0);
         while let Some(last) = {
@@ -255,17 +377,22 @@ socket = "admin.sock"
         } {
             after = last;
         }
-        journal.close().await;
         ids
     }
 
     /// All that the daemon said.
     pub(crate) fn log(&self) -> String {
-        let read = |name: &str| {
-            let bytes = fs::read(self.path(name)).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        read("sgeventd.log") + &read("stderr.txt")
+        self.read("sgeventd.log") + &self.stderr()
+    }
+
+    /// What it said to whom started it.
+    pub(crate) fn stderr(&self) -> String {
+        self.read("stderr.txt")
+    }
+
+    fn read(&self, name: &str) -> String {
+        let bytes = fs::read(self.path(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
@@ -283,6 +410,7 @@ pub(crate) struct Daemon {
     child: Child,
     socket: PathBuf,
     log: PathBuf,
+    folder: PathBuf,
 }
 
 impl Daemon {
@@ -295,16 +423,34 @@ impl Daemon {
 
     /// Starts it.
     pub(crate) fn spawn(studio: &Studio, config: &Path) -> Self {
+        Self::spawn_with(studio, config, &[], &[])
+    }
+
+    /// Starts it by another program, which runs what stands behind its own arguments.
+    pub(crate) fn spawn_by(studio: &Studio, config: &Path, by: &[&str]) -> Self {
+        Self::spawn_with(studio, config, by, &[])
+    }
+
+    /// Starts it by another program, if any, with more in its environment.
+    pub(crate) fn spawn_with(
+        studio: &Studio,
+        config: &Path,
+        by: &[&str],
+        environment: &[(&str, String)],
+    ) -> Self {
         let stderr = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(studio.path("stderr.txt"))
             .expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_sgeventd"))
+        let words = [by, &[env!("CARGO_BIN_EXE_sgeventd")]].concat();
+        let child = Command::new(words[0])
+            .args(&words[1..])
             .arg("run")
             .arg("-c")
             .arg(config)
             .env_remove("SGEVENTD_SOCKET")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -315,6 +461,7 @@ impl Daemon {
             child,
             socket: studio.path("admin.sock"),
             log: studio.path("sgeventd.log"),
+            folder: studio.dir.path().to_owned(),
         }
     }
 
@@ -381,6 +528,7 @@ impl Daemon {
     /// Ends it at once.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("it runs");
+        secrets::search(&self.folder, KEY);
     }
 
     /// SIGTERM, and the exit code.
@@ -389,15 +537,36 @@ impl Daemon {
         self.exit().await
     }
 
-    /// The exit code, when it ends by itself.
+    /// The exit code, when it ends by itself; the key must stand in nothing that it wrote.
     pub(crate) async fn exit(mut self) -> Option<i32> {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let Ok(ended) = ended else {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             panic!("it does not end\n{log}");
         };
+        secrets::search(&self.folder, KEY);
         ended.expect("our child").code()
     }
+}
+
+/// True while a process lives; a zombie does not.
+pub(crate) fn is_alive(pid: i64) -> bool {
+    // The third field, after the name in parentheses: Z has ended.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+/// The processes with a text in their environment: a folder's name finds all that plugins of it started.
+pub(crate) fn with_in_environment(text: &str) -> Vec<i64> {
+    let all = fs::read_dir("/proc").expect("proc").flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i64>().ok());
+    pids.filter(|pid| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environ).contains(text)
+    })
+    .collect()
 }
 
 /// A plugin's report in a status.

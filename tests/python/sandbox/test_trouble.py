@@ -70,6 +70,14 @@ def test_one_row_fails_its_page(site, sg):
     assert sg.find_one(LOG, [["id", "is", 1003]], ["meta"])
 
 
+def test_one_row_fails_its_page_when_a_field_is_asked_for(site, sg):
+    site.order("bulk", count=3)
+    assert site.order("poison", id=1002, field="meta")["troubles"] == 1
+    with pytest.raises(xmlrpc.client.ProtocolError):
+        sg.find(LOG, [], ["meta"])
+    assert len(sg.find(LOG, [], ["event_type"])) == 3
+
+
 def test_holes_lag_and_a_restore(site, sg):
     site.order("bulk", count=3)
     site.order("jump", by=10)

@@ -1,0 +1,76 @@
+//! What the journal hears of, and when.
+
+use super::{LAZY, Machine, Pending};
+use crate::{clock::Now, ident::Seq, journal::CursorChange};
+
+impl Machine {
+    /// What the journal must hear of now; answered by [`Self::handle_committed`].
+    pub fn poll_commit(&mut self, now: Now) -> Option<CursorChange> {
+        let since = self.change.since?;
+        let is_due = self.change.is_urgent
+            || self.change.unwritten >= self.policy.settle_count
+            || now.mono >= since + self.commit_wait();
+        if self.committing || !is_due {
+            return None;
+        }
+        self.committing = true;
+        Some(self.take_change())
+    }
+
+    /// Everything that was not written yet, at a stop, with what was read ahead.
+    pub fn take_rest(&mut self) -> CursorChange {
+        self.touched = self.position;
+        self.take_change()
+    }
+
+    /// Everything up to here was looked at and is settled or in the open list of the journal.
+    fn known_to(&self) -> Seq {
+        match self.open.first_above(self.touched) {
+            Some(ahead) => Seq(ahead.0.saturating_sub(1)),
+            None => self.position,
+        }
+    }
+
+    fn take_change(&mut self) -> CursorChange {
+        let Pending {
+            settled,
+            dead,
+            counts,
+            ..
+        } = std::mem::take(&mut self.change);
+        let position = self.known_to();
+        let mut put = Vec::new();
+        for open in self.open.up_to_mut(position) {
+            if !open.is_kept || open.is_changed {
+                (open.is_kept, open.is_changed) = (true, false);
+                put.push(open.entry.clone());
+            }
+        }
+        CursorChange {
+            plugin: self.plugin.clone(),
+            position,
+            put,
+            settled,
+            dead,
+            counts,
+        }
+    }
+
+    /// The last change is on disk.
+    pub fn handle_committed(&mut self) {
+        self.committing = false;
+        // A crash that came while the commit was under way waits for its own.
+        self.holds_for_commit = self
+            .open
+            .iter_mut()
+            .any(|(_, open)| open.is_changed && open.entry.crashes > 0);
+    }
+
+    pub(super) fn commit_wait(&self) -> std::time::Duration {
+        if self.change.unwritten > 0 {
+            self.policy.settle_wait
+        } else {
+            LAZY
+        }
+    }
+}

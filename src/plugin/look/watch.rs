@@ -1,0 +1,63 @@
+//! The kernel's word that something in a folder changed; without it the poll finds it later.
+//!
+//! In: folders. Out: a wake-up. Never: what changed; on a network file system the kernel has nothing to say.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::mpsc::{Receiver, SyncSender},
+    thread,
+    time::Duration,
+};
+
+use notify::{RecursiveMode, Watcher as _};
+
+/// Looked at this often without a word of the kernel.
+const POLL: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(super) struct Watch {
+    watcher: Option<notify::RecommendedWatcher>,
+    woken: Receiver<()>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Watch {
+    pub(super) fn start((wake, woken): (SyncSender<()>, Receiver<()>)) -> Self {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                // One word is as good as a hundred: what does not fit is dropped.
+                let _full = wake.try_send(());
+            }
+        });
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, "the kernel tells of no changes of plugin files; they are looked at every 5 s");
+        }
+        Self {
+            watcher: watcher.ok(),
+            woken,
+            folders: BTreeSet::new(),
+        }
+    }
+
+    /// Watches these folders and no others.
+    pub(super) fn follow(&mut self, folders: BTreeSet<PathBuf>) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        for gone in self.folders.difference(&folders) {
+            let _gone = watcher.unwatch(gone);
+        }
+        for new in folders.difference(&self.folders) {
+            // A folder that is not there yet is found by the poll.
+            let _missing = watcher.watch(new, RecursiveMode::NonRecursive);
+        }
+        self.folders = folders;
+    }
+
+    /// Waits for a word, but at least `pause`: a folder that never rests is looked at now and then, not all the time.
+    pub(super) fn wait(&self, pause: Duration) {
+        thread::sleep(pause);
+        let _nothing = self.woken.recv_timeout(POLL.saturating_sub(pause));
+    }
+}

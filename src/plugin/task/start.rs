@@ -1,0 +1,192 @@
+//! How a process is started: in its turn, recorded before it hears a word; the first thing it hears is `initialize`.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sgeventd_protocol::message::Reason;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{Spawning, Task};
+use crate::{
+    config::{KillScope, TrafficDetail},
+    ident::{Generation, PluginName},
+    journal::{ChildRecord, Op},
+    plugin::{
+        diagnose::explain,
+        life::{Input, State},
+        run::{Asked, HANDSHAKE, Run},
+        setup::{Launch, Setup, Shared, run_mark},
+        tap::PluginTap,
+    },
+    process::{self, Child, RUN_MARK},
+    telemetry::Detail,
+};
+
+/// A start that takes longer hangs, on a dead file server as a rule: others want their turn.
+const SPAWN_MAX: Duration = Duration::from_secs(60);
+
+impl Task {
+    /// The setup that a process is started with.
+    pub(super) fn setup_for(&self, is_candidate: bool) -> &Setup {
+        match &self.next_setup {
+            Some(next) if is_candidate => next,
+            _ => &self.setup,
+        }
+    }
+
+    pub(super) fn spawn(&mut self, why: Reason, is_candidate: bool) {
+        self.generation = Generation(self.generation.0 + 1);
+        let generation = self.generation;
+        let setup = self.setup_for(is_candidate);
+        let launch = setup.launch.clone();
+        // What runs goes on working in the folder.
+        let tmp = (!is_candidate).then(|| setup.paths.1.clone());
+        let (shared, name, stop) = (self.shared.clone(), self.name.clone(), self.stop.clone());
+        // What is not marked is found by nobody: with `kill = "process"` it lives on.
+        let mark = (setup.settings.kill == KillScope::Group)
+            .then(|| run_mark(&shared.whose, &name, generation));
+        let done = Box::pin(async move {
+            let started = spawn(&shared, &name, launch, tmp.as_deref(), mark);
+            // Dropped, a start ends what it began.
+            tokio::select! {
+                () = stop.cancelled() => Err("the daemon stops".to_owned()),
+                started = tokio::time::timeout(SPAWN_MAX, started) => started.unwrap_or_else(|_| {
+                    Err(format!("it could not be started within {} s: a file server may hang", SPAWN_MAX.as_secs()))
+                }),
+            }
+        });
+        self.spawning.push_back(Spawning {
+            generation,
+            why,
+            is_candidate,
+            is_doomed: false,
+            done,
+        });
+    }
+
+    pub(super) fn spawned(&mut self, done: Result<(Child, OwnedSemaphorePermit), String>) {
+        let Some(spawning) = self.spawning.pop_front() else {
+            return;
+        };
+        match done {
+            Ok((child, permit)) => self.begin_run(&spawning, child, permit),
+            Err(error) if spawning.is_candidate => {
+                if !spawning.is_doomed {
+                    self.tell_invalid(&error);
+                }
+                self.step(Input::CandidateGone);
+            }
+            Err(error) => {
+                self.last_error = Some(error.clone());
+                tracing::warn!(plugin = %self.name, error, "the plugin cannot be started");
+                self.note_failure(self.shared.clock.now().mono);
+                let is_leaving =
+                    matches!(self.life.state(), State::Draining(_) | State::Stopping(_));
+                if !is_leaving && !self.stop.is_cancelled() {
+                    self.tell_no_start(&error);
+                }
+                self.step(if is_leaving {
+                    let counts = false;
+                    Input::Exited { error, counts }
+                } else {
+                    Input::StartFailed(error)
+                });
+            }
+        }
+    }
+
+    fn begin_run(&mut self, spawning: &Spawning, child: Child, permit: OwnedSemaphorePermit) {
+        let setup = self.setup_for(spawning.is_candidate);
+        let detail = setup.settings.traffic.map(|detail| match detail {
+            TrafficDetail::Off => Detail::Off,
+            TrafficDetail::Headers => Detail::Headers,
+            TrafficDetail::Bodies => Detail::Bodies,
+        });
+        let traffic = self.shared.traffic.for_plugin(&self.name, detail);
+        let clock = self.shared.clock;
+        let tap = traffic.is_on().then(|| {
+            let tap = PluginTap::new(traffic, self.name.clone(), clock);
+            Box::new(tap) as Box<dyn crate::peer::Tap>
+        });
+        let line = usize::try_from(setup.settings.limits.effective().line).unwrap_or(usize::MAX);
+        let Some(mut run) = Run::new(child, spawning.generation, line, tap, clock, permit) else {
+            return;
+        };
+        tracing::debug!(plugin = %self.name, generation = spawning.generation.0, "started");
+        run.handshake_until = Some(clock.now().mono + HANDSHAKE);
+        run.caller = self.first_caller(spawning.is_candidate);
+        let hello = self.initialize(spawning.generation, spawning.why, spawning.is_candidate);
+        run.ask(Asked::Initialize, "initialize", &hello);
+        if spawning.is_candidate {
+            self.candidate = Some(run);
+            if spawning.is_doomed {
+                self.end_candidate();
+            }
+        } else {
+            self.run = Some(run);
+            if matches!(self.life.state(), State::Draining(_) | State::Stopping(_)) {
+                self.end();
+            }
+        }
+    }
+}
+
+/// Starts a process in its turn and records it before it hears a word.
+async fn spawn(
+    shared: &Shared,
+    name: &PluginName,
+    launch: Launch,
+    tmp: Option<&Path>,
+    mark: Option<String>,
+) -> Result<(Child, OwnedSemaphorePermit), String> {
+    let Launch::Spec(mut spec) = launch else {
+        let Launch::Impossible(why) = launch else {
+            return Err(String::new());
+        };
+        return Err(why);
+    };
+    let stopping = |_| "the daemon stops".to_owned();
+    if let Some(until) = shared.host.rests_until(shared.clock.now().mono) {
+        tokio::time::sleep_until(shared.clock.instant(until)).await;
+    }
+    let permit = Arc::clone(&shared.starts).acquire_owned().await;
+    let permit = permit.map_err(stopping)?;
+    let (tmp, cwd) = (tmp.map(Path::to_owned), spec.cwd.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        // Emptied at every start; one that cannot be is told by the process itself.
+        if let Some(tmp) = tmp {
+            let _absent = std::fs::remove_dir_all(&tmp);
+            std::fs::create_dir_all(&tmp)?;
+        }
+        std::fs::create_dir_all(&cwd)
+    });
+    drop(made.await);
+    spec.env
+        .extend(mark.map(|mark| (RUN_MARK.into(), mark.into())));
+    let child = match shared.spawner.spawn(*spec).await {
+        Ok(child) => child,
+        Err(error) => {
+            let said = tokio::task::spawn_blocking(move || explain(&error));
+            return Err(said.await.unwrap_or_default());
+        }
+    };
+    let record = ChildRecord {
+        plugin: name.clone(),
+        pid: child.pid,
+        start_time: child.start_time,
+        boot_id: process::boot_id().into(),
+    };
+    let unrecorded = KillGroup(child.pid);
+    let recorded = shared.journal.write(Op::ChildPut(record)).await;
+    recorded.map_err(|error| format!("the process cannot be recorded: {error}"))?;
+    std::mem::forget(unrecorded);
+    Ok((child, permit))
+}
+
+/// A process that is not recorded must not live on.
+struct KillGroup(i32);
+
+impl Drop for KillGroup {
+    fn drop(&mut self) {
+        process::kill_group(self.0);
+    }
+}

@@ -1,0 +1,265 @@
+//! A state directory that cannot be used, or no longer: the words, the exit code, an untouched file, and nothing lost.
+//!
+//! | what | where |
+//! |---|---|
+//! | each refusal in words, network file systems, owners | `src/journal/lock.rs` |
+//! | damage at every place, foreign, short and newer files | `src/journal/sqlite/tests.rs` |
+//! | what waits while there is no room, a directory that was swapped | `src/journal/handle_tests.rs` |
+//! | exit codes, hints and the way back, with the real binary | here |
+//! | a full disk, a read-only one, a second daemon, another site | here |
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+
+use nix::unistd::Uid;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::{Daemon, Site, Studio, disk::Disk, secrets, until};
+
+/// Root writes everywhere; without this right modes hold for it too.
+const AS_ANYBODY: [&str; 2] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+
+/// Starts a daemon that must refuse; its exit code and what it said on stderr.
+async fn refusal(studio: &Studio, by: &[&str]) -> (Option<i32>, String) {
+    let before = studio.stderr().len();
+    let daemon = Daemon::spawn_by(studio, &studio.config(), by);
+    let code = daemon.exit().await;
+    let said = studio.stderr().split_off(before);
+    assert!(said.contains("error: "), "{said}");
+    for noise in ["os error", "Err(", "Some(", "panicked"] {
+        assert!(!said.contains(noise), "{noise} in {said}");
+    }
+    (code, said)
+}
+
+/// A studio whose witness has seen everything, with the daemon stopped.
+async fn after_a_run(site: &Site) -> Studio {
+    let studio = Studio::new(site).witness();
+    goes_on(site, &studio).await;
+    studio
+}
+
+/// Starts the daemon, which must bring everything, each once and in order.
+async fn goes_on(site: &Site, studio: &Studio) {
+    let daemon = Daemon::start(studio).await;
+    daemon.delivered(studio, &site.truth()).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
+}
+
+fn hash(path: &Path) -> Vec<u8> {
+    Sha256::digest(fs::read(path).expect("a file")).to_vec()
+}
+
+#[tokio::test]
+async fn a_folder_above_it_that_is_missing_is_named() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness().state("gone/state");
+    let (code, said) = refusal(&studio, &[]).await;
+    assert_eq!(code, Some(73), "{said}");
+    let gone = studio.path("gone");
+    let words = format!(
+        "{} does not exist; create it, or set [state] dir",
+        gone.display()
+    );
+    assert!(said.contains(&words), "{said}");
+    fs::create_dir(gone).expect("a folder");
+    goes_on(&site, &studio).await;
+}
+
+#[tokio::test]
+async fn a_directory_without_write_rights_is_refused_with_the_remedy() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let state = studio.path("state");
+    fs::create_dir(&state).expect("a folder");
+    let mode = |mode| fs::set_permissions(&state, fs::Permissions::from_mode(mode));
+    mode(0o500).expect("its mode");
+    let by: &[&str] = if Uid::effective().is_root() {
+        &AS_ANYBODY
+    } else {
+        &[]
+    };
+    let (code, said) = refusal(&studio, by).await;
+    assert_eq!(code, Some(73), "{said}");
+    let remedy = format!("`chmod u+rwx {}`", state.display());
+    assert!(
+        said.contains("cannot write to the state directory"),
+        "{said}"
+    );
+    assert!(said.contains(&remedy), "{said}");
+    mode(0o700).expect("its mode");
+    goes_on(&site, &studio).await;
+}
+
+#[tokio::test]
+async fn a_read_only_disk_is_refused() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let disk = Disk::mount(&studio.path("state"), 4);
+    disk.make_read_only();
+    let words = disk.enter();
+    let by: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (code, said) = refusal(&studio, &by).await;
+    assert_eq!(code, Some(73), "{said}");
+    assert!(
+        said.contains("mount it writable, or set [state] dir"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_alert_and_all_goes_on_when_there_is_room() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let book = studio.path("slow.txt");
+    let slow = ["witness.py", &book.display().to_string(), "0.01"];
+    let studio = studio.plugin("slow", &slow, "");
+    let disk = Disk::mount(&studio.path("state"), 16);
+    let words = disk.enter();
+    let by: Vec<&str> = words.iter().map(String::as_str).collect();
+    let start = || Daemon::spawn_by(&studio, &studio.config(), &by);
+    let daemon = start();
+    settled(&daemon, &site).await;
+
+    let before = site.truth().len();
+    disk.fill();
+    site.order(&json!({"verb": "bulk", "count": 2000}));
+    stalled(&daemon, &studio).await;
+    let lines = || {
+        fs::read_to_string(&book)
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    until("what is on disk is handed out meanwhile", || {
+        lines() == before
+    })
+    .await;
+    disk.free();
+    let works = daemon.status_when("it writes again", |status| {
+        status["journal"]["state"] == "ok" && status["alerts"] == json!([])
+    });
+    let works = tokio::time::timeout(Duration::from_secs(5), works).await;
+    assert!(works.is_ok(), "within 5 s of space");
+    settled(&daemon, &site).await;
+    assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
+
+    // A stop does not wait for room.
+    disk.fill();
+    site.order(&json!({"verb": "bulk", "count": 2000}));
+    stalled(&daemon, &studio).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    disk.free();
+    let daemon = start();
+    settled(&daemon, &site).await;
+    secrets::search(&disk.path(""), crate::support::KEY);
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
+}
+
+/// Waits until every event is handled, and that is written down.
+async fn settled(daemon: &Daemon, site: &Site) {
+    let count = site.truth().len();
+    daemon
+        .plugin_when("witness", "has settled all", |report| {
+            report["counts"]["ok"] == count
+        })
+        .await;
+}
+
+async fn stalled(daemon: &Daemon, studio: &Studio) {
+    let status = daemon
+        .status_when("it is said", |status| status["alerts"] != json!([]))
+        .await;
+    let dir = studio.path("state").display().to_string();
+    let words = format!("no space left for the journal in {dir}");
+    let alert = &status["alerts"][0];
+    let expected = ("journal/stalled", &*words, format!("df -h {dir}"));
+    let text = |key: &str| alert[key].as_str().unwrap_or_default();
+    let found = (text("cause"), text("sentence"), text("remedy").to_owned());
+    assert_eq!(found, expected, "{status}");
+    let state = status["journal"]["state"].as_str();
+    assert!(
+        state.is_some_and(|state| state.contains(&words)),
+        "{status}"
+    );
+    assert_eq!(status["alerts"].as_array().map(Vec::len), Some(1));
+    assert_eq!(status["state"], Value::from("down"), "{status}");
+}
+
+#[tokio::test]
+async fn a_second_daemon_hears_who_is_there() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let daemon = Daemon::start(&studio).await;
+    let (code, said) = refusal(&studio, &[]).await;
+    assert_eq!(code, Some(75), "{said}");
+    let who = format!("is in use by process {} on ", daemon.pid());
+    assert!(said.contains(&who), "{said}");
+    site.work(3);
+    daemon.delivered(&studio, &site.truth()).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_ours_to_use_is_refused_and_left_alone() {
+    let site = Site::quiet().await;
+    let studio = after_a_run(&site).await;
+    let path = studio.path("state/journal.db");
+    let good = fs::read(&path).expect("a database");
+    let newer = {
+        let mut bytes = good.clone();
+        // SQLite's user_version.
+        bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+        bytes
+    };
+    let corrupt = {
+        let mut bytes = good.clone();
+        bytes[4096..40_960].fill(0xA5);
+        bytes
+    };
+    for (bytes, words) in [
+        (corrupt, "is damaged"),
+        (Vec::new(), "it is empty"),
+        (
+            b"a letter to the studio\n".repeat(99),
+            "it is no SQLite database",
+        ),
+        (
+            newer,
+            "has version 99; this sgeventd knows versions up to 1: install the newer sgeventd again",
+        ),
+    ] {
+        fs::write(&path, bytes).expect("a file");
+        let before = hash(&path);
+        let (code, said) = refusal(&studio, &[]).await;
+        assert_eq!(code, Some(65), "{said}");
+        let named = said.contains(&path.display().to_string());
+        assert!(named && said.contains(words), "{words}: {said}");
+        assert!(hash(&path) == before, "{words}: the file was changed");
+    }
+    fs::write(&path, good).expect("a file");
+    site.work(3);
+    goes_on(&site, &studio).await;
+}
+
+#[tokio::test]
+async fn the_state_of_another_site_is_refused() {
+    let (site, other) = (Site::quiet().await, Site::quiet().await);
+    let studio = after_a_run(&site).await;
+    let path = studio.path("state/journal.db");
+    let before = hash(&path);
+    let (url, wrong) = (site.sandbox.url(), other.sandbox.url());
+    let studio = studio.url(&wrong);
+    let (code, said) = refusal(&studio, &[]).await;
+    assert_eq!(code, Some(65), "{said}");
+    let dir = studio.path("state").display().to_string();
+    let words = format!("error: the state directory {dir} belongs to {url}, not to {wrong}");
+    assert!(said.contains(&words) && said.contains("hint: "), "{said}");
+    assert!(hash(&path) == before, "the file was changed");
+    let studio = studio.url(url);
+    site.work(3);
+    goes_on(&site, &studio).await;
+}

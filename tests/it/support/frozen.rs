@@ -1,0 +1,146 @@
+//! Ingest against a made-up site on a clock that stands still but when the test moves it: rules of minutes in no time.
+
+use std::{sync::mpsc, time::Duration};
+
+use sgeventd::{
+    alert::{Alerts, Context},
+    clock::Clock,
+    config::Config,
+    ident::{EventId, Seq},
+    ingest::{
+        Machine, Message, Policy, SiteReport, StartFrom,
+        task::{Parts, run},
+    },
+    journal::{IngestState, Journal, JournalError, Model, Options},
+    secret::Secret,
+    site::{Site as Client, SiteOptions},
+};
+use tokio::{
+    sync::{mpsc as channel, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{KEY, Site};
+
+/// How far the clock moves at once.
+const STEP: Duration = Duration::from_secs(1);
+/// Real time that the sockets and threads get after each step.
+const BREATH: Duration = Duration::from_millis(3);
+/// Steps after which what was waited for does not come.
+const STEPS_MAX: usize = 3000;
+
+/// Ingest that runs on such a clock.
+pub(crate) struct Frozen {
+    pub(crate) site: Site,
+    journal: Journal,
+    alerts: Alerts,
+    report: watch::Receiver<SiteReport>,
+    running: JoinHandle<Result<(), JournalError>>,
+    stop: CancellationToken,
+    _orders: channel::Sender<Message>,
+    /// While a blocking task runs, a paused clock does not move by itself: not even while sockets are waited for.
+    _still: mpsc::Sender<()>,
+}
+
+impl Frozen {
+    /// Starts it, and waits until it has read the whole log. The test's clock must be paused.
+    pub(crate) async fn start() -> Self {
+        let (still, ended) = mpsc::channel();
+        tokio::task::spawn_blocking(move || ended.recv());
+        let site = Site::quiet().await;
+        let first = site.truth()[0];
+        let journal = Journal::start(Box::new(Model::new()), None, Options::default());
+        let journal = journal.expect("a journal");
+        let clock = Clock::start();
+        let alerts = Alerts::log_only(Context::new(&Config::default(), "host"), clock);
+        let client = Client::new(&SiteOptions::new(site.sandbox.url())).expect("a client");
+        let (orders, inbox) = channel::channel(1);
+        let (reports, report) = watch::channel(SiteReport::default());
+        let parts = Parts {
+            machine: Machine::new(policy(first), IngestState::default(), Vec::new()),
+            session: client.session("sgeventd", Secret::new(KEY)),
+            journal: journal.clone(),
+            alerts: alerts.clone(),
+            clock,
+            report: reports,
+            orders: inbox,
+        };
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(parts, stop.clone()));
+        let mut frozen = Self {
+            site,
+            journal,
+            alerts,
+            report,
+            running,
+            stop,
+            _orders: orders,
+            _still: still,
+        };
+        frozen.until_read().await;
+        frozen
+    }
+
+    /// Moves the clock until the site is in a state, as `status` would say.
+    pub(crate) async fn until_state(&mut self, state: &str) {
+        for _ in 0..STEPS_MAX {
+            if self.report.borrow().state == state {
+                return;
+            }
+            self.pass(STEP).await;
+        }
+        panic!("never {state}: {:?}", self.report.borrow());
+    }
+
+    /// Moves the clock; whoever waits for a time in between is woken at that time.
+    pub(crate) async fn pass(&self, time: Duration) {
+        let end = tokio::time::Instant::now() + time;
+        while tokio::time::Instant::now() < end {
+            tokio::time::advance(STEP).await;
+            // A thread's sleep, for the runtime's own would wait for the clock that stands still.
+            let breath = tokio::task::spawn_blocking(|| std::thread::sleep(BREATH));
+            breath.await.expect("it sleeps");
+        }
+    }
+
+    /// The causes of the alerts that last.
+    pub(crate) fn alerts(&self) -> Vec<String> {
+        let open = self.alerts.open().into_iter();
+        open.map(|open| open.alert.key.to_string()).collect()
+    }
+
+    /// Waits until everything is read, stops, and returns the ids in the journal in its order.
+    pub(crate) async fn end(mut self) -> Vec<i64> {
+        self.until_read().await;
+        self.stop.cancel();
+        self.running.await.expect("no panic").expect("no error");
+        let read = self.journal.read(Seq(0), 1000).await.expect("events");
+        self.journal.close().await;
+        read.iter().map(|event| event.facts.event_id.0).collect()
+    }
+
+    async fn until_read(&mut self) {
+        let last = self.site.truth().last().copied();
+        for _ in 0..STEPS_MAX {
+            if self.report.borrow().head.map(|head| head.0) == last {
+                return;
+            }
+            self.pass(STEP).await;
+        }
+        panic!("never read to {last:?}: {:?}", self.report.borrow());
+    }
+}
+
+fn policy(first: i64) -> Policy {
+    Policy {
+        interval: Duration::from_secs(1),
+        max_interval: Duration::from_secs(5),
+        page: 500,
+        start_from: StartFrom::Id(EventId(first)),
+        gap_timeout: Duration::from_secs(300),
+        gap_give_up: Duration::from_secs(86_400),
+        gap_hold: Duration::ZERO,
+        max_retry_wait: Duration::from_secs(60),
+    }
+}
