@@ -29,6 +29,9 @@ struct Read {
     return_only: Option<String>,
     paging: Option<Paging>,
     sorts: Option<Vec<Sort>>,
+    include_archived_projects: Option<bool>,
+    #[serde(default)]
+    additional_filter_presets: Option<Vec<Value>>,
     return_paging_info_without_counts: Option<bool>,
 }
 
@@ -63,8 +66,16 @@ pub(super) fn read(view: View<'_>, payload: &Value) -> Result<String, Fault> {
     let filter = Filter::read(schema, "read", &read.r#type, &read.filters, view.now)?;
     let (size, page) = paging(&read, payload)?;
     let skipped = (page - 1).saturating_mul(size);
-    let is_retired = read.return_only.as_deref() == Some("retired");
-    let rows = select(view, &read.r#type, &filter, is_retired)?;
+    if let Some(preset) = read.additional_filter_presets.iter().flatten().next() {
+        return Err(Fault::request(format!(
+            "API read() invalid 'additional_filter_presets': no preset of this site is {preset}"
+        )));
+    }
+    let shown = Shown {
+        is_retired: read.return_only.as_deref() == Some("retired"),
+        has_archived: read.include_archived_projects.unwrap_or(true),
+    };
+    let rows = select(view, &read.r#type, &filter, shown)?;
     let sorts = read.sorts.as_deref().unwrap_or_default();
     let fields = fields(&read.return_fields);
     let counted = read.return_paging_info_without_counts.is_none();
@@ -129,21 +140,32 @@ pub(super) fn fields(value: &Value) -> Vec<String> {
 /// Rows from either end.
 type Rows<'a> = Box<dyn DoubleEndedIterator<Item = Row<'a>> + 'a>;
 
+/// Which rows are shown at all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    /// Those that are retired, instead of those that are live.
+    pub(super) is_retired: bool,
+    /// Those of archived projects as well.
+    pub(super) has_archived: bool,
+}
+
 /// The rows of a type that match, by id.
 pub(super) fn select<'a>(
     view: View<'a>,
     kind: &str,
     filter: &'a Filter,
-    is_retired: bool,
+    shown: Shown,
 ) -> Result<Rows<'a>, Fault> {
+    let is_wanted = move |row: &Row<'a>| {
+        filter.matches(view, *row) && (shown.has_archived || !view.is_archived(*row))
+    };
     if kind == EVENT_LOG {
-        if is_retired {
+        if shown.is_retired {
             return Ok(Box::new(std::iter::empty()));
         }
         let spans = filter.ids().into_iter();
         let rows = spans.flat_map(move |ids| view.store.log.range(ids));
-        let rows = rows.map(Row::Event);
-        return Ok(Box::new(rows.filter(move |row| filter.matches(view, *row))));
+        return Ok(Box::new(rows.map(Row::Event).filter(is_wanted)));
     }
     let schema = view.store.schema;
     let kind = schema.name_of(kind).ok_or_else(|| {
@@ -152,9 +174,9 @@ pub(super) fn select<'a>(
         ))
     })?;
     let rows = view.store.entities(kind);
-    let rows = rows.filter(move |entity| entity.is_retired == is_retired);
+    let rows = rows.filter(move |entity| entity.is_retired == shown.is_retired);
     let rows = rows.map(move |entity| Row::Entity(kind, entity));
-    Ok(Box::new(rows.filter(move |row| filter.matches(view, *row))))
+    Ok(Box::new(rows.filter(is_wanted)))
 }
 
 /// A part of the rows in their order; no more rows are looked at than that needs.

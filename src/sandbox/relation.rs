@@ -62,7 +62,16 @@ pub(super) fn legal(kind: DataType) -> &'static [Relation] {
             R::In,
             R::NotIn,
         ],
-        D::Number | D::Float | D::Percent | D::Duration => &[
+        D::Float | D::Percent | D::Duration => &[
+            R::Is,
+            R::IsNot,
+            R::GreaterThan,
+            R::LessThan,
+            R::Between,
+            R::In,
+            R::NotIn,
+        ],
+        D::Number => &[
             R::Is,
             R::IsNot,
             R::LessThan,
@@ -86,13 +95,22 @@ pub(super) fn legal(kind: DataType) -> &'static [Relation] {
             R::InCalendarMonth,
             R::InCalendarYear,
             R::Between,
-            R::NotBetween,
             R::In,
             R::NotIn,
         ],
         D::Checkbox | D::Image => &[R::Is, R::IsNot],
         D::List | D::StatusList | D::EntityType | D::Uuid => &[R::Is, R::IsNot, R::In, R::NotIn],
-        D::Entity | D::MultiEntity => &[
+        D::MultiEntity => &[
+            R::Is,
+            R::IsNot,
+            R::TypeIs,
+            R::TypeIsNot,
+            R::NameContains,
+            R::NameNotContains,
+            R::In,
+            R::NotIn,
+        ],
+        D::Entity => &[
             R::Is,
             R::IsNot,
             R::TypeIs,

@@ -38,8 +38,17 @@ impl Draft {
             meta,
             entity: Some(link.clone()),
             project: project(store, link),
-            description: Some(format!("{action} of {} {}", link.kind, store.name(link))),
+            description: Some(sentence(store, action, link)),
             ..Self::default()
+        }
+    }
+
+    /// Looks once more at what the row is about: while an entity was made it had no project and no name yet.
+    pub(super) fn look_again(&mut self, store: &Store) {
+        if let Some(link) = &self.entity {
+            let action = self.event_type.rsplit('_').next().unwrap_or_default();
+            self.project = project(store, link);
+            self.description = Some(sentence(store, action, link));
         }
     }
 
@@ -88,6 +97,10 @@ impl Draft {
             order: 0,
         }
     }
+}
+
+fn sentence(store: &Store, action: &str, link: &Link) -> String {
+    format!("{action} of {} {}", link.kind, store.name(link))
 }
 
 fn project(store: &Store, link: &Link) -> Option<Link> {

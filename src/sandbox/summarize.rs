@@ -10,7 +10,7 @@ use super::{
     fault::Fault,
     filter::{Filter, order},
     log::Link,
-    read::select,
+    read::{Shown, select},
     view::{Path, Row, View},
 };
 
@@ -21,6 +21,7 @@ struct Summarize {
     #[serde(default)]
     filters: Value,
     grouping: Option<Vec<Grouping>>,
+    include_archived_projects: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,7 +46,11 @@ pub(super) fn summarize(view: View<'_>, payload: &Value) -> Result<Value, Fault>
     let (schema, kind) = (view.store.schema, asked.r#type.as_str());
     schema.entity(kind, "summarize")?;
     let filter = Filter::read(schema, "summarize", kind, &asked.filters, view.now)?;
-    let rows = select(view, kind, &filter, false)?;
+    let shown = Shown {
+        is_retired: false,
+        has_archived: asked.include_archived_projects.unwrap_or(true),
+    };
+    let rows = select(view, kind, &filter, shown)?;
     if let ([one], None) = (asked.summaries.as_slice(), &asked.grouping)
         && one.field == "id"
         && matches!(one.r#type.as_str(), "count" | "record_count")

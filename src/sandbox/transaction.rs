@@ -64,10 +64,14 @@ impl<'a> Transaction<'a> {
         let id = self.store.take_id(kind);
         self.begin(kind, id, def, &values);
         let link = Link::new(kind, id);
+        let first = self.drafts.len();
         let draft = new_entity(self.store, &link);
         self.drafts.push(draft);
         for (field, value) in values {
             self.write(&link, def, &field, value, true)?;
+        }
+        for draft in &mut self.drafts[first..] {
+            draft.look_again(self.store);
         }
         Ok(id)
     }

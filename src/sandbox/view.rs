@@ -136,6 +136,16 @@ impl<'a> View<'a> {
         self.row(link).filter(is_live)
     }
 
+    /// True for a row of a project that was archived, and for such a project.
+    pub(super) fn is_archived(&self, row: Row<'a>) -> bool {
+        let is_archived = |row: &Row<'_>| *row.field("archived") == Value::Bool(true);
+        if row.kind() == "Project" {
+            return is_archived(&row);
+        }
+        let project = Link::read(&row.field("project"));
+        project.is_some_and(|link| self.row(&link).is_some_and(|row| is_archived(&row)))
+    }
+
     /// Every value at the end of a path, through lists of links too; one null when the path ends early.
     pub(super) fn values(&self, row: Row<'a>, path: &Path) -> Vec<Value> {
         let mut rows = vec![row];
