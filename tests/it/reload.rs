@@ -51,7 +51,8 @@ async fn only_the_plugin_whose_section_changed_is_started_again() {
     let status = daemon
         .status_when("it runs with the new config", |status| {
             let new = serde_json::json!({"limit": 5});
-            config_of(&studio, "tuned") == Some(new) && plugin(status, "tuned").is_some_and(is_ok)
+            let is_new = |report: &Value| is_ok(report) && report["generation"] == 2;
+            config_of(&studio, "tuned") == Some(new) && plugin(status, "tuned").is_some_and(is_new)
         })
         .await;
     assert_eq!(status["config"]["is_newer"], false, "{status}");
