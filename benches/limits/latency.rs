@@ -25,7 +25,8 @@ use crate::{
     stage::{DaemonProcess, SiteProcess},
 };
 
-const EVENTS: usize = 400;
+// Each waits for a poll, up to five seconds apart while the site is idle.
+const EVENTS: usize = 120;
 /// No answer of the site is compressed: the relay must find ids in it.
 const ASKED: &[u8] = b"accept-encoding";
 const REPLACED: &[u8] = b"x-not-compresse";
