@@ -92,7 +92,8 @@ class Life(unittest.TestCase):
         with Child(handler("pass"), env={"SGEVENTD_PLUGIN": ""}) as child:
             text = child.process.stdout.read().decode()
             assert child.process.wait() == 64
-        assert "sgeventd dev" in text
+        assert "sgeventd sandbox" in text
+        assert "sgeventd dev" not in text  # a verb that the daemon does not have
         assert "on_event" in text
 
     def test_at_a_terminal_it_prints_help_whatever_the_environment_says(self):

@@ -169,7 +169,6 @@ pub(super) fn of_error(error: PluginError) -> Alert {
     Alert {
         plugin: Some(error.plugin.clone()),
         excerpt: (lines.len() > 1).then_some(error.message),
-        remedy: format!("sgeventd plugins logs {}", error.plugin),
         recipients: error.recipients,
         ..Alert::new(key, "plugin_error", Grade::Error, sentence)
     }

@@ -122,13 +122,15 @@ impl Reloader {
     /// The old config goes on.
     fn refuse(&self, key: &CauseKey, error: String) {
         let sentence = format!("the changed config is invalid and changes nothing: {error}");
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .error = Some(error);
         self.alerts.begin(Alert {
             by_itself: "The old config goes on.".to_owned(),
             remedy: format!("sgeventd check-config -c {}", self.config.file.display()),
             ..Alert::new(key.clone(), "config", Grade::Error, sentence)
         });
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.error = Some(error);
     }
 
     fn note(&self, read_at: Option<SystemTime>, needs_restart: &[&str]) {

@@ -45,10 +45,12 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) async fn status(&self) -> Status {
-        // First what people were told: what follows is not older, and bears it out.
+        // The one thing that waits comes first: all else is of one moment, and what people were told is not newer than what
+        // bears it out.
+        let extent = self.journal.extent().await.unwrap_or_default();
         let alerts: Vec<AlertReport> = self.alerts.open().into_iter().map(alert).collect();
         let site = self.site.borrow().clone();
-        let journal = self.journal_report().await;
+        let journal = self.journal_report(&extent);
         let (plugins, not_plugins) = {
             let herd = self.herd.borrow();
             let plugins = herd.plugins.values();
@@ -78,7 +80,7 @@ impl Desk {
         }
     }
 
-    async fn journal_report(&self) -> JournalReport {
+    fn journal_report(&self, extent: &Extent) -> JournalReport {
         let health = self.journal.health().borrow().clone();
         let state = match &health {
             Health::Working => "ok".to_owned(),
@@ -86,11 +88,6 @@ impl Desk {
             Health::Broken(error) => error.to_string(),
             Health::Closed => "closed".to_owned(),
         };
-        let extent = self
-            .journal
-            .extent()
-            .await
-            .unwrap_or_else(|_| Extent::default());
         JournalReport {
             state,
             dir: self.state_dir.display().to_string(),
