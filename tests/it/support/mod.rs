@@ -4,6 +4,7 @@ pub(crate) mod disk;
 pub(crate) mod door;
 pub(crate) mod frozen;
 pub(crate) mod secrets;
+pub(crate) mod yardstick;
 
 use std::{
     collections::BTreeSet,

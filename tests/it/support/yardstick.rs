@@ -1,0 +1,75 @@
+//! The one line that every run about faults comes to, printed and kept in `target/proof`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a run came to. The words are those of `docs/reliability.md`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Yardstick {
+    /// The name of the run, such as `kill-loop` or `site-503`.
+    pub(crate) run: String,
+    /// Rows of the table of faults, such as `1` or `15`.
+    pub(crate) rows: Vec<u32>,
+    /// Events readable on the site that are in neither a settled log nor a dead letter nor named in the gap log.
+    pub(crate) lost: u64,
+    /// Handled more than once.
+    pub(crate) dup: u64,
+    /// The most that the crashes of the run allow: the window and the answers of the last commit interval, for each.
+    pub(crate) dup_bound: u64,
+    /// Inversions of `seq` within a lane.
+    pub(crate) order: u64,
+    /// Plugins with a backlog and without progress, 30 s after the fault ended.
+    pub(crate) stuck: u64,
+    /// Alerts by kind.
+    pub(crate) alerts: BTreeMap<String, u64>,
+    /// The p99 of other plugins during the fault, divided by that before; none: not measured in this run.
+    pub(crate) quiet: Option<f64>,
+    /// What is special to the run.
+    #[serde(default)]
+    pub(crate) more: BTreeMap<String, Value>,
+}
+
+impl Yardstick {
+    /// A run in which nothing was counted yet.
+    pub(crate) fn of(run: &str, rows: &[u32]) -> Self {
+        Self {
+            run: run.to_owned(),
+            rows: rows.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// With a figure of its own.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Prints the line, keeps it, and holds it against what must always be so.
+    #[expect(clippy::print_stdout, reason = "the line is what a run is for")]
+    pub(crate) fn judge(&self) {
+        let line = serde_json::to_string(self).expect("JSON");
+        println!("{line}");
+        keep(&folder(), &self.run, &line);
+        assert_eq!((self.lost, self.order, self.stuck), (0, 0, 0), "{line}");
+        assert!(self.dup <= self.dup_bound, "{line}");
+        assert!(self.quiet.is_none_or(|quiet| quiet <= 1.5), "{line}");
+    }
+}
+
+/// A file for each run: tests run beside each other. `tests/proof/collect` makes one table of them.
+fn keep(folder: &Path, run: &str, line: &str) {
+    fs::create_dir_all(folder).expect("a folder");
+    fs::write(folder.join(format!("{run}.json")), line).expect("a file");
+}
+
+fn folder() -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    target.parent().expect("the target folder").join("proof/runs")
+}
