@@ -22,3 +22,4 @@ pub use question::{
 };
 pub use report::SiteReport;
 pub use task::{AcceptError, Accepted, Message, Parts, run};
+pub use tell::{Teller, Told};

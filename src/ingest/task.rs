@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Answer, Failure, Machine, Policy, SiteReport,
     ask::ask,
-    tell::{Teller, fill},
+    tell::{Teller, Told, fill},
 };
 use crate::{
     alert::Alerts,
@@ -119,11 +119,7 @@ impl<'a, T> Pending<'a, T> {
 /// When the journal cannot go on; the daemon must end.
 pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), JournalError> {
     let session = parts.session.clone();
-    let mut teller = Teller::new(
-        session.site().clone(),
-        parts.alerts.clone(),
-        session.script(),
-    );
+    let mut teller = Teller::new(session.script());
     let mut asking: Pending<'_, Heard> = Pending::none();
     // An answer waits here until the one before it is on disk.
     let mut answered: Option<Heard> = None;
@@ -231,7 +227,8 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
             append = Some(accept);
         }
         for notice in parts.machine.take_notices() {
-            teller.tell(&notice, Clock::unix());
+            let told = teller.tell(&notice, Clock::unix());
+            told.into_iter().for_each(|told| pass_on(&parts, told));
         }
         let health = session.site().health().borrow().clone();
         fill(&parts.report, &parts.machine, &health, now);
@@ -254,6 +251,15 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
         }
     }
     Ok(())
+}
+
+fn pass_on(parts: &Parts, told: Told) {
+    match told {
+        Told::Begin(alert) => parts.alerts.begin(alert),
+        Told::End(key) => parts.alerts.end(&key),
+        Told::Once(alert) => parts.alerts.once(alert),
+        Told::Health(health) => parts.session.site().set_health(health),
+    }
 }
 
 fn take(parts: &mut Parts, answer: Heard, now: Now) -> Option<Append> {

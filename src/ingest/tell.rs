@@ -1,41 +1,62 @@
 //! What happens in ingest, in words: log lines, alerts, the health of the site, and what `status` shows.
+//!
+//! In: notices of the machine. Out: [`Told`]. Never: the alerts or the site's client themselves.
 
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::{Machine, Notice, SiteReport};
 use crate::{
-    alert::{Alert, Alerts, CauseKey, Grade},
+    alert::{Alert, CauseKey, Grade},
     clock::{Clock, Now, Unix, millis},
     ident::EventId,
     journal::Gap,
-    site::{Health, Site},
+    site::Health,
 };
 
-/// Knows whom to tell.
-pub(super) struct Teller {
-    site: Site,
-    alerts: Alerts,
+/// What others must hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A cause began, or is still so.
+    Begin(Alert),
+    /// It is over; one that never began is ignored.
+    End(CauseKey),
+    /// Something happened that does not last.
+    Once(Alert),
+    /// How the site is, for those that call it.
+    Health(Health),
+}
+
+/// Knows what was told before.
+#[derive(Debug)]
+pub struct Teller {
     script: String,
+    told: Vec<Told>,
     down_since: Option<Unix>,
     refused_since: Option<Unix>,
     is_faulty: bool,
 }
 
 impl Teller {
-    pub(super) fn new(site: Site, alerts: Alerts, script: &str) -> Self {
+    /// One that has told nothing, for a script.
+    #[must_use]
+    pub fn new(script: &str) -> Self {
         Self {
-            site,
-            alerts,
             script: script.to_owned(),
+            told: Vec::new(),
             down_since: None,
             refused_since: None,
             is_faulty: false,
         }
     }
 
-    /// Tells one thing to whom it may concern.
-    pub(super) fn tell(&mut self, notice: &Notice, now: Unix) {
+    /// What a notice means for others; the log hears of it at once.
+    pub fn tell(&mut self, notice: &Notice, now: Unix) -> Vec<Told> {
+        self.note(notice, now);
+        std::mem::take(&mut self.told)
+    }
+
+    fn note(&mut self, notice: &Notice, now: Unix) {
         match notice {
             Notice::Down(reason) => self.down(reason, now),
             Notice::Fault(reason) => self.fault(reason),
@@ -52,7 +73,7 @@ impl Teller {
             Notice::Rewound { head, newest } => self.rewound(*head, *newest),
             Notice::Resumed => {
                 info!("a row we know is in sight again; the log is followed");
-                self.alerts.end(&CauseKey::new("site/rewound"));
+                self.end("site/rewound");
             }
             Notice::AnchorMoved { from, to } => {
                 warn!(
@@ -79,7 +100,7 @@ impl Teller {
                         sentence,
                     )
                 };
-                self.alerts.once(alert);
+                self.told.push(Told::Once(alert));
             }
             Notice::SetAside(range) => warn!(
                 first = range.first.0,
@@ -96,11 +117,11 @@ impl Teller {
             now
         });
         self.is_faulty = false;
-        self.alerts.end(&CauseKey::new("site/fault"));
-        self.site.set_health(Health::Down {
+        self.end("site/fault");
+        self.told.push(Told::Health(Health::Down {
             since,
             reason: reason.into(),
-        });
+        }));
     }
 
     /// The site answers others: their calls go on.
@@ -109,11 +130,11 @@ impl Teller {
             warn!(error = reason, "the site refuses to show the event log");
         }
         self.down_since = None;
-        self.alerts.end(&CauseKey::new("site/down"));
-        self.site.set_health(Health::Up);
+        self.end("site/down");
+        self.told.push(Told::Health(Health::Up));
     }
 
-    fn outage(&self, message: &str, is_fault: bool) {
+    fn outage(&mut self, message: &str, is_fault: bool) {
         if is_fault {
             let by_itself = "It is asked again and again; plugins go on with what is in the journal, and so do their calls.";
             let sentence =
@@ -141,14 +162,14 @@ impl Teller {
         let since = *self.refused_since.get_or_insert(now);
         self.down_since = None;
         self.is_faulty = false;
-        self.alerts.end(&CauseKey::new("site/down"));
-        self.alerts.end(&CauseKey::new("site/fault"));
+        self.end("site/down");
+        self.end("site/fault");
         let (script, reason) = (self.script.as_str().into(), message.into());
-        self.site.set_health(Health::AuthFailed {
+        self.told.push(Told::Health(Health::AuthFailed {
             since,
             script,
             reason,
-        });
+        }));
         let sentence = format!(
             "the site refuses the key of script {}: {message}",
             self.script
@@ -170,9 +191,9 @@ impl Teller {
         if was_down || was_faulty || was_refused {
             info!("the site shows its event log again");
         }
-        self.site.set_health(Health::Up);
+        self.told.push(Told::Health(Health::Up));
         for key in ["site/down", "site/fault", "site/refused"] {
-            self.alerts.end(&CauseKey::new(key));
+            self.end(key);
         }
     }
 
@@ -186,7 +207,7 @@ impl Teller {
         }
     }
 
-    fn rewound(&self, head: EventId, newest: Option<EventId>) {
+    fn rewound(&mut self, head: EventId, newest: Option<EventId>) {
         let sentence = rewound_words(head, newest);
         let by_itself = "No events are fetched until a row that was read is in sight again, or a person accepts the site as it is with `sgeventd site accept --from ID`; `sgeventd status` names the id. Plugins go on.";
         self.begin(
@@ -198,13 +219,24 @@ impl Teller {
         );
     }
 
-    fn begin(&self, key: &str, kind: &'static str, sentence: &str, by_itself: &str, remedy: &str) {
+    fn begin(
+        &mut self,
+        key: &str,
+        kind: &'static str,
+        sentence: &str,
+        by_itself: &str,
+        remedy: &str,
+    ) {
         let alert = Alert::new(CauseKey::new(key), kind, Grade::Error, sentence);
-        self.alerts.begin(Alert {
+        self.told.push(Told::Begin(Alert {
             by_itself: by_itself.into(),
             remedy: remedy.into(),
             ..alert
-        });
+        }));
+    }
+
+    fn end(&mut self, key: &'static str) {
+        self.told.push(Told::End(CauseKey::new(key)));
     }
 }
 

@@ -4,6 +4,7 @@ mod alarm;
 mod diagnose;
 pub mod discovery;
 mod file;
+pub mod flight;
 pub mod host;
 pub mod life;
 pub mod look;

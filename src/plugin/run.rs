@@ -5,7 +5,6 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use rustc_hash::FxHashMap;
 use serde_json::value::RawValue;
 use sgeventd_protocol::{Item, Manifest, pending::Pending, write};
 use tokio::{
@@ -14,10 +13,9 @@ use tokio::{
     task::AbortHandle,
 };
 
+use super::flight::Flights;
 use crate::{
     clock::{Clock, Mono},
-    dispatch::Disposition,
-    event::Event,
     ident::{EventId, Generation, Seq},
     peer::{Peer, RateLimit, Tap, Turn},
     process::{Child, Exit, Ladder, Line, Lines},
@@ -46,19 +44,6 @@ pub(super) enum Asked {
     Start,
     Event(Seq),
     Shutdown,
-}
-
-/// An event that the plugin works on.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) event: Arc<Event>,
-    pub(super) since: Mono,
-    pub(super) deadline: Mono,
-    /// `$/cancel` was sent: the process is ended at the deadline.
-    pub(super) is_cancelled: bool,
-    /// Answered, but calls of it are under way.
-    pub(super) held: Option<Disposition>,
-    pub(super) calls: usize,
 }
 
 /// A call that is not answered.
@@ -105,7 +90,7 @@ pub(super) struct Run {
     pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) raw_manifest: Option<Arc<RawValue>>,
     pub(super) caller: Option<Arc<Caller>>,
-    pub(super) open: FxHashMap<u64, Open>,
+    pub(super) flights: Flights,
     pub(super) ladder: Option<Ladder>,
     /// Until when the handshake must be done.
     pub(super) handshake_until: Option<Mono>,
@@ -152,7 +137,7 @@ impl Run {
             manifest: None,
             raw_manifest: None,
             caller: None,
-            open: FxHashMap::default(),
+            flights: Flights::default(),
             ladder: None,
             handshake_until: None,
             calls: HashMap::new(),
@@ -265,32 +250,29 @@ impl Run {
         CallContext {
             phase: self.phase,
             open: self
+                .flights
                 .unanswered()
-                .map(|(id, open)| OpenEvent {
-                    request_id: *id,
-                    event_id: open.event.facts.event_id,
-                    session_uuid: open.event.facts.session_uuid.clone(),
+                .map(|(request_id, event)| OpenEvent {
+                    request_id,
+                    event_id: event.facts.event_id,
+                    session_uuid: event.facts.session_uuid.clone(),
                 })
                 .collect(),
             last_request_id: self.last_request_id,
         }
     }
 
-    fn unanswered(&self) -> impl Iterator<Item = (&u64, &Open)> {
-        self.open.iter().filter(|(_, open)| open.held.is_none())
-    }
-
     /// The request that a message belongs to which names none: the only one that is not answered.
     pub(super) fn only_open(&self) -> Option<u64> {
-        let mut open = self.unanswered();
+        let mut open = self.flights.unanswered();
         let (id, _) = open.next()?;
-        open.next().is_none().then_some(*id)
+        open.next().is_none().then_some(id)
     }
 
     /// The event of an open request.
     pub(super) fn event_of(&self, request: Option<u64>) -> Option<EventId> {
-        let open = self.open.get(&request.or_else(|| self.only_open())?)?;
-        Some(open.event.facts.event_id)
+        let event = self.flights.event(request.or_else(|| self.only_open())?)?;
+        Some(event.facts.event_id)
     }
 
     /// True once it is being stopped and no longer waited for.

@@ -182,6 +182,19 @@ impl Machine {
         matches!(self.phase, Phase::Halted(_))
     }
 
+    /// What it is at, in a word.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        match self.phase {
+            Phase::Starting(_) => "starting",
+            Phase::Following => "following",
+            Phase::Probing(_) => "probing",
+            Phase::Narrowing(_) => "narrowing",
+            Phase::Searching => "searching",
+            Phase::Halted(_) => "halted",
+        }
+    }
+
     /// Where the next timeline would begin when the site were accepted now: above the known rows that are as they were.
     #[must_use]
     pub fn would_accept_from(&self) -> Option<EventId> {

@@ -10,8 +10,9 @@ use crate::{
     clock::Mono,
     journal::{JournalError, Op},
     plugin::{
+        flight::{Blame, blame},
         life::{Action, Cause, Input, State, Then},
-        run::{Asked, Happened, Open, Run},
+        run::{Asked, Happened, Run},
         setup::run_mark,
     },
     process::{self, Exit, Ladder, Step},
@@ -108,7 +109,7 @@ impl Task {
         let Some(ladder) = &mut run.ladder else {
             return;
         };
-        if ladder.is_draining() && run.open.is_empty() {
+        if ladder.is_draining() && run.flights.is_empty() {
             ladder.drained(now);
         }
         let pid = run.child.pid;
@@ -210,11 +211,8 @@ impl Task {
         }
         // Answered, and nobody makes their calls any more: settled before the exit is judged.
         let now = self.shared.clock.now();
-        let is_answered = |open: &mut Open| open.held.is_some();
-        for (_, mut open) in run.open.extract_if(|_, open| is_answered(open)) {
-            if let Some(ended) = open.held.take() {
-                self.settle(&open, ended, now);
-            }
+        for (open, ended) in run.flights.over() {
+            self.settle(&open, ended, now);
         }
         let error = with_last_words(&run, &exit.to_string());
         self.main_over(exit, &run, error);
@@ -227,8 +225,7 @@ impl Task {
         let int = Signal::SIGINT as i32;
         let is_from_outside =
             matches!(exit, Exit::Signal(signal) if signal == term || signal == int);
-        let is_own = !is_asked && !is_from_outside;
-        let is_lone = run.open.len() == 1;
+        let Blame { is_own, counts } = blame(is_asked, is_from_outside, run.flights.len());
         if let Some(machine) = &mut self.machine {
             machine.handle_exit(is_own, &error, now);
         }
@@ -244,8 +241,6 @@ impl Task {
         if is_own {
             self.note_failure(now.mono);
         }
-        // A signal from outside is no fault of the event's, but one of the plugin's restarts all the same.
-        let counts = !(is_asked || is_own && is_lone);
         self.step(Input::Exited { error, counts });
     }
 

@@ -13,8 +13,9 @@ use crate::{
     ident::{PluginName, Seq},
     journal::{Answer, Journal, JournalError},
     plugin::{
+        flight::{Late, Open, is_charged, lateness},
         life::{Cause, Input, State},
-        run::{Asked, Open, Run},
+        run::{Asked, Run},
     },
     site::{Health, Session, SiteError},
 };
@@ -25,8 +26,6 @@ const HEAD_BYTES: usize = 8 * 1024;
 const FULL_QUEUE: Duration = Duration::from_millis(20);
 /// A row that the site did not answer for is asked for again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
-/// A timer that fires later than this is the machine's fault, not the plugin's.
-const LATE: Duration = Duration::from_secs(5);
 
 impl Task {
     /// Hands out what may go, and reads what is needed next.
@@ -64,13 +63,8 @@ impl Task {
     fn takes_events(&self) -> bool {
         let Some(run) = &self.run else { return false };
         let is_ready = matches!(self.life.state(), State::Ready { .. });
-        let is_free = self.paused_until.is_none() && !self.waits_for_site();
+        let is_free = self.paused_until.is_none() && !self.needs.waits();
         is_ready && is_free && !run.peer.is_clogged()
-    }
-
-    /// Its clocks stand while the site is away that it needs.
-    fn waits_for_site(&self) -> bool {
-        self.site_down_since.is_some() && self.has_called
     }
 
     /// The site is not there, or refuses a script that the plugin acts as.
@@ -119,28 +113,13 @@ impl Task {
         };
         run.peer.queue(|out| write::event(out, id, &head, body));
         self.last_event = Some(delivery.event.facts.event_id);
-        let open = Open {
-            event: delivery.event,
-            since: now.mono,
-            deadline: now.mono + timeout,
-            is_cancelled: false,
-            held: None,
-            calls: 0,
-        };
-        run.open.insert(id, open);
+        run.flights.begin(id, delivery.event, timeout, now.mono);
     }
 
     /// An event was answered: it is settled when its calls are over, too.
     pub(super) fn answered(&mut self, id: u64, ended: Disposition, now: Now) {
-        let Some(run) = &mut self.run else { return };
-        let Some(open) = run.open.get_mut(&id) else {
-            return;
-        };
-        if open.calls > 0 {
-            open.held = Some(ended);
-            return;
-        }
-        if let Some(open) = run.open.remove(&id) {
+        let run = self.run.as_mut();
+        if let Some((open, ended)) = run.and_then(|run| run.flights.answered(id, ended)) {
             self.settle(&open, ended, now);
         }
     }
@@ -148,7 +127,7 @@ impl Task {
     pub(super) fn settle(&mut self, open: &Open, ended: Disposition, now: Now) {
         // What is cut by a stop failed for no fault of the event's.
         let is_cut = self.run.as_ref().is_some_and(Run::is_cut);
-        let is_charged = self.site_down_since.is_none() && !is_cut;
+        let is_charged = is_charged(self.needs.is_down(), is_cut);
         self.stats.answered(now.mono - open.since, now.mono);
         match &ended {
             Disposition::Failed { error, .. } => self.last_error = Some(error.clone()),
@@ -273,27 +252,20 @@ impl Task {
 
     /// An event that was not answered in time: first `$/cancel`, then the end of the process.
     pub(super) fn check_deadlines(&mut self, now: Now) {
-        if self.waits_for_site() {
+        if self.needs.waits() {
             return;
         }
         let Some(run) = &mut self.run else { return };
-        let mut hung = None;
-        for (id, open) in &mut run.open {
-            if now.mono < open.deadline || open.held.is_some() {
-                continue;
+        let hung = loop {
+            match run.flights.late(now.mono) {
+                None => break None,
+                Some(Late::Hung(open)) => break Some(open),
+                Some(Late::Cancel(id)) => run.peer.queue(|out| {
+                    write::notification(out, "$/cancel", &serde_json::json!({ "id": id }));
+                }),
             }
-            if open.is_cancelled {
-                hung = Some(*id);
-                break;
-            }
-            open.is_cancelled = true;
-            open.deadline = now.mono + Duration::from_secs(10);
-            let id = *id;
-            run.peer.queue(|out| {
-                write::notification(out, "$/cancel", &serde_json::json!({ "id": id }));
-            });
-        }
-        if let Some(open) = hung.and_then(|id| run.open.remove(&id)) {
+        };
+        if let Some(open) = hung {
             let waited = now.mono - open.since;
             let error = format!(
                 "event {}: no answer within {} s",
@@ -312,30 +284,19 @@ impl Task {
     /// The site came or went: clocks of deliveries stand while it is away.
     pub(super) fn site_changed(&mut self, is_down: bool) {
         let now = self.shared.clock.now().mono;
-        match (is_down, self.site_down_since) {
-            (true, None) => self.site_down_since = Some(now),
-            (false, Some(since)) => {
-                self.site_down_since = None;
-                self.move_deadlines(now - since);
-            }
-            _ => {}
-        }
+        let away = self.needs.site_is(is_down, now);
+        self.move_deadlines(away);
     }
 
     /// When we were paused ourselves, all deadlines move by as much.
     pub(super) fn be_fair(&mut self, due: Option<Mono>) {
         let now = self.shared.clock.now().mono;
-        let late = due.map_or(Duration::ZERO, |due| now - due);
-        if late > LATE {
-            self.move_deadlines(late);
-        }
+        self.move_deadlines(lateness(due, now));
     }
 
     fn run_wake(&self, run: &Run) -> Option<Mono> {
-        // A deadline that stands, or of an event that is answered, is no time to wake up.
-        let ticking = run.open.values().filter(|open| open.held.is_none());
-        let deadline = ticking.map(|open| open.deadline).min();
-        let deadline = deadline.filter(|_| !self.waits_for_site());
+        // A deadline that stands is no time to wake up.
+        let deadline = run.flights.next_deadline().filter(|_| !self.needs.waits());
         let ladder = run.ladder.as_ref().map(crate::process::Ladder::until);
         let handshake = run.handshake_until.filter(|_| run.ladder.is_none());
         let times = [deadline, ladder, handshake];
@@ -344,9 +305,7 @@ impl Task {
 
     fn move_deadlines(&mut self, by: Duration) {
         for run in [&mut self.run, &mut self.candidate].into_iter().flatten() {
-            for open in run.open.values_mut() {
-                open.deadline = open.deadline + by;
-            }
+            run.flights.shift(by);
             run.handshake_until = run.handshake_until.map(|at| at + by);
         }
     }

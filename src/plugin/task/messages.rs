@@ -191,10 +191,8 @@ impl Task {
             .unwrap_or_default();
         let parent = named.meta.parent.or_else(|| run.only_open());
         let context = run.context();
-        if let Some(open) = parent.and_then(|parent| run.open.get_mut(&parent))
-            && open.held.is_none()
-        {
-            open.calls += 1;
+        if let Some(parent) = parent {
+            run.flights.call_begun(parent);
         }
         let answers = run.answers.0.clone();
         run.calls_made += 1;
@@ -221,7 +219,9 @@ impl Task {
             task,
         };
         run.calls.insert(key, call);
-        self.has_called |= is_of_site && !is_candidate;
+        if is_of_site && !is_candidate {
+            self.needs.called();
+        }
     }
 
     /// A call is done: its answer is written, and an event that waited for it is settled.
@@ -265,15 +265,9 @@ impl Task {
         let Some(run) = self.slot(is_candidate) else {
             return;
         };
-        let Some(open) = parent.and_then(|parent| run.open.get_mut(&parent)) else {
-            return;
-        };
-        open.calls = open.calls.saturating_sub(1);
-        if open.calls == 0
-            && let Some(ended) = open.held.take()
-            && let Some(parent) = parent
-        {
-            self.answered(parent, ended, now);
+        let over = parent.and_then(|parent| run.flights.call_over(parent));
+        if let Some((open, ended)) = over {
+            self.settle(&open, ended, now);
         }
     }
 
@@ -353,16 +347,15 @@ impl Task {
     fn progress(&mut self, progress: &Progress, now: Now) {
         let ceiling = self.setup.settings.delivery.effective().ceiling;
         let Some(run) = &mut self.run else { return };
-        let Some(open) = run.open.get_mut(&progress.id) else {
+        let Some(event) = run.flights.event(progress.id) else {
             return;
         };
-        if let Some(more) = progress.extend_ms
-            && !open.is_cancelled
-        {
-            let asked = now.mono + Duration::from_millis(more);
-            open.deadline = open.deadline.max(asked.min(open.since + ceiling));
+        let event_id = event.facts.event_id.0;
+        if let Some(more) = progress.extend_ms {
+            let more = Duration::from_millis(more);
+            run.flights.extend(progress.id, more, ceiling, now.mono);
         }
-        tracing::debug!(plugin = %self.name, event_id = open.event.facts.event_id.0, message = progress.message, percent = progress.percent, "progress");
+        tracing::debug!(plugin = %self.name, event_id, message = progress.message, percent = progress.percent, "progress");
     }
 
     /// The plugin withdraws a call; it is answered all the same.
@@ -390,7 +383,7 @@ impl Task {
             Item::TooLong { id, bytes } => {
                 tracing::warn!(plugin = %name, bytes, "a line that is too long was thrown away");
                 let request = id.as_ref().and_then(|id| id.get().parse::<u64>().ok());
-                if let Some(request) = request.filter(|request| run.open.contains_key(request)) {
+                if let Some(request) = request.filter(|request| run.flights.contains(*request)) {
                     // It answered, with more than we take: silence until the deadline would say less.
                     run.pending.answer(request);
                     let error = format!("its answer is a line of more than {bytes} bytes");

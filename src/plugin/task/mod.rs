@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     alarm::Alarm,
+    flight::Needs,
     life::{Input, Life},
     report::PluginReport,
     run::{Happened, Run},
@@ -108,9 +109,7 @@ struct Task {
     counts: Counts,
     head: watch::Receiver<Seq>,
     paused_until: Option<Mono>,
-    site_down_since: Option<Mono>,
-    /// It has called the site before: without the site it gets no new event.
-    has_called: bool,
+    needs: Needs,
     /// Bodies that nobody could give are asked for again then.
     ask_bodies_at: Option<Mono>,
     stop: CancellationToken,
@@ -183,8 +182,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         ticket: None,
         unsent: None,
         paused_until: None,
-        site_down_since: None,
-        has_called: false,
+        needs: Needs::default(),
         ask_bodies_at: None,
         stop: stop.clone(),
         stats: Stats::default(),

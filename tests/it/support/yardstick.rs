@@ -71,5 +71,8 @@ fn keep(folder: &Path, run: &str, line: &str) {
 
 fn folder() -> PathBuf {
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    target.parent().expect("the target folder").join("proof/runs")
+    target
+        .parent()
+        .expect("the target folder")
+        .join("proof/runs")
 }
