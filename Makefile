@@ -4,7 +4,7 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help demo test test-rust test-python bench lint fmt audit install-test-needs
+.PHONY: help demo test forget-proof test-rust test-python bench lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -12,7 +12,11 @@ help: ## this list
 demo: ## a made-up site, the daemon and plugins in three languages
 	cargo run --release -- demo
 
-test: install-test-needs test-rust test-python ## installs what the tests need and runs them all
+test: install-test-needs forget-proof test-rust test-python ## installs what the tests need and runs them all
+	@tests/proof/collect
+
+forget-proof:
+	@tests/proof/collect --clear
 
 install-test-needs: $(VENV)/.installed
 	@tests/install-debian

@@ -83,7 +83,7 @@ async fn a_script_that_the_config_names_now_can_be_used_at_once() {
 #[tokio::test]
 async fn a_plugin_that_was_switched_off_starts_again_when_it_is_switched_on() {
     let site = Site::quiet().await;
-    let book = |studio: &Studio| studio.path("witness.txt").display().to_string();
+    let book = |studio: &Studio| studio.book_of("witness").display().to_string();
     let studio = Studio::new(&site);
     let command = ["witness.py", &book(&studio)];
     let studio = studio.plugin("witness", &command, "enabled = true");

@@ -45,7 +45,7 @@ fn check(studio: &Studio) -> Output {
 /// Moves the witness into the plugin folder, where it is a file instead of a command.
 fn with_witness_as_file(studio: Studio) -> Studio {
     let witness = studio.path("witness.py").display().to_string();
-    let book = studio.path("witness.txt").display().to_string();
+    let book = studio.book_of("witness").display().to_string();
     let script = format!("#!/bin/sh\nexec {witness} {book}\n");
     studio.file("plugins/witness.sh", script, 0o755)
 }

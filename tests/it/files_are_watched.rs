@@ -13,9 +13,9 @@ async fn the_script_of_an_interpreter_is_a_file_of_the_plugin() {
     fs::create_dir(studio.path("plugins/boxed")).expect("a folder");
     let manifest = format!(
         "command = ['python3', 'main.py', '{}']\n",
-        studio.path("witness.txt").display()
+        studio.book_of("witness").display()
     );
-    let program = include_str!("../zoo/witness.py");
+    let program = include_str!("../proof/witness.py");
     let studio = studio
         .file("plugins/boxed/plugin.toml", manifest, 0o644)
         .file("plugins/boxed/main.py", program, 0o644);
@@ -47,13 +47,13 @@ async fn a_pipe_or_a_device_that_is_watched_blinds_nobody() {
     let site = Site::quiet().await;
     let studio = Studio::new(&site);
     mkfifo(&studio.path("plugins/pipe"), Mode::S_IRWXU).expect("a pipe");
-    let program = include_str!("../zoo/witness.py").replace(
+    let program = include_str!("../proof/witness.py").replace(
         r#"{"subscriptions": [{}]}"#,
         r#"{"subscriptions": [{}], "watch": ["/dev/zero", "pipe", "*"]}"#,
     );
     assert!(program.contains("/dev/zero"));
     let script = |studio: &Studio, name: &str| {
-        let (program, book) = (studio.path(name), studio.path("witness.txt"));
+        let (program, book) = (studio.path(name), studio.book_of("witness"));
         format!("#!/bin/sh\nexec {} {}\n", program.display(), book.display())
     };
     let studio = studio.file("greedy.py", program, 0o755);

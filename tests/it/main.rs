@@ -4,6 +4,7 @@ mod a_change_is_seen;
 mod a_held_disk_holds_nothing_up;
 mod a_kill_loses_nothing;
 mod a_reload_does_what_it_says;
+mod a_run_is_judged_again;
 mod a_site_is_taken_as_it_is;
 mod bad_config;
 mod bad_key;

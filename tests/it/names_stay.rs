@@ -18,7 +18,7 @@ async fn a_file_in_an_earlier_folder_does_not_take_a_name_over_at_a_restart() {
     for folder in ["early", "late/x"] {
         fs::create_dir_all(studio.path(folder)).expect("a folder");
     }
-    let program = include_str!("../zoo/witness.py");
+    let program = include_str!("../proof/witness.py");
     let manifest = format!(
         "command = ['main.py', '{}']\n",
         studio.path("late.txt").display()

@@ -3,6 +3,7 @@
 pub(crate) mod disk;
 pub(crate) mod door;
 pub(crate) mod frozen;
+pub(crate) mod proof;
 pub(crate) mod secrets;
 pub(crate) mod yardstick;
 
@@ -19,6 +20,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use proof::Judged;
 use serde_json::{Value, json};
 use sgeventd::{
     admin::{AdminClient as _, client::connect},
@@ -133,7 +135,7 @@ impl Site {
 
 /// A folder with config, key and plugins.
 pub(crate) struct Studio {
-    dir: tempfile::TempDir,
+    dir: Folder,
     url: String,
     first: i64,
     sections: String,
@@ -141,12 +143,33 @@ pub(crate) struct Studio {
     site: String,
     retry: &'static str,
     state: &'static str,
+    /// Plugins that keep a book for the re-checker.
+    judged: Vec<Judged>,
+}
+
+/// The studio's folder, which stays when its test fails: the run can be judged again.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    #[expect(clippy::print_stderr, reason = "who looks for the folder reads this")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.disable_cleanup(true);
+            eprintln!("the run's folder stays: {}", self.path().display());
+        }
+    }
 }
 
 impl Studio {
     /// A folder for a site.
     pub(crate) fn new(site: &Site) -> Self {
-        let dir = tempfile::tempdir().expect("a folder");
+        let dir = Folder(tempfile::tempdir().expect("a folder"));
         fs::create_dir(dir.path().join("plugins")).expect("a folder");
         let key = dir.path().join("site.key");
         fs::write(&key, KEY).expect("a key");
@@ -159,9 +182,10 @@ impl Studio {
             site: String::new(),
             retry: "1s",
             state: "state",
+            judged: Vec::new(),
         }
         .file("zoo.py", include_str!("../../zoo/zoo.py"), 0o755)
-        .file("witness.py", include_str!("../../zoo/witness.py"), 0o755)
+        .file("witness.py", include_str!("../../proof/witness.py"), 0o755)
     }
 
     /// With another address of the site.
@@ -187,12 +211,6 @@ impl Studio {
     pub(crate) fn impatient(mut self) -> Self {
         self.retry = "100ms";
         self
-    }
-
-    /// With a healthy plugin that writes down what it was handed.
-    pub(crate) fn witness(self) -> Self {
-        let book = self.path("witness.txt").display().to_string();
-        self.plugin("witness", &["witness.py", &book], "")
     }
 
     /// With a plugin of the zoo, which may be called by something.
@@ -318,22 +336,6 @@ socket = "admin.sock"
         let path = self.path("sgeventd.toml");
         fs::write(&path, self.text(self.state)).expect("a config");
         path
-    }
-
-    /// What the witness was handed, in order.
-    pub(crate) fn witnessed(&self) -> Vec<i64> {
-        let text = fs::read_to_string(self.path("witness.txt")).unwrap_or_default();
-        // A line without its end was not handed over to the disk yet.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole
-            .lines()
-            .map(|line| line.parse().expect("an id"))
-            .collect()
-    }
-
-    /// What the witness was handed, as a set.
-    pub(crate) fn witnessed_ids(&self) -> BTreeSet<i64> {
-        self.witnessed().into_iter().collect()
     }
 
     /// The journal, when no daemon runs.

@@ -1,0 +1,168 @@
+//! Runs that can be judged again: the witnesses, the marks of crashes, and the re-checker, a program of its own.
+//!
+//! ```ignore
+//! let studio = Studio::new(&site).witness();
+//! …                                           // faults, and for each crash `studio.crashed()`
+//! studio.recheck(&site, "disk-full", &[5]).judge();      // when no daemon runs
+//! ```
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use nix::time::{ClockId, clock_gettime};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Value, json};
+
+use super::{Site, Studio, yardstick::Yardstick};
+
+/// A plugin that keeps a book, as the re-checker must know it.
+pub(crate) struct Judged {
+    name: String,
+    window: u32,
+    order: &'static str,
+    /// The ids that it wants; none: all.
+    wants: Option<Vec<i64>>,
+}
+
+impl Studio {
+    /// With a healthy plugin that writes down what it was handed.
+    pub(crate) fn witness(self) -> Self {
+        self.witness_as("witness", &[], "all", 1)
+    }
+
+    /// With a witness of another name, with arguments (see `tests/proof/witness.py`), an order, and so many lanes at work.
+    pub(crate) fn witness_as(
+        self,
+        name: &str,
+        arguments: &[&str],
+        order: &'static str,
+        lanes: u32,
+    ) -> Self {
+        let book = self.book_of(name).display().to_string();
+        let command = [&["witness.py", &book], arguments].concat();
+        let keys = format!("delivery = {{ max_in_flight = {lanes}, order = \"{order}\" }}");
+        let keys = if lanes == 1 { "" } else { &keys };
+        self.plugin(name, &command, keys)
+            .judged(name, order, lanes, None)
+    }
+
+    /// Has the re-checker judge a plugin with a book; `wants` are the ids that it is to get, none: all.
+    pub(crate) fn judged(
+        mut self,
+        name: &str,
+        order: &'static str,
+        window: u32,
+        wants: Option<Vec<i64>>,
+    ) -> Self {
+        let name = name.to_owned();
+        self.judged.retain(|one| one.name != name);
+        self.judged.push(Judged {
+            name,
+            window,
+            order,
+            wants,
+        });
+        self
+    }
+
+    /// Where a plugin that writes down what it is handed does so.
+    pub(crate) fn book_of(&self, name: &str) -> PathBuf {
+        self.path(&format!("{name}.book"))
+    }
+
+    /// What the witness was handed, in order.
+    pub(crate) fn witnessed(&self) -> Vec<i64> {
+        self.handed("witness")
+    }
+
+    /// What the witness was handed, as a set.
+    pub(crate) fn witnessed_ids(&self) -> BTreeSet<i64> {
+        self.witnessed().into_iter().collect()
+    }
+
+    /// Marks a crash of the daemon for the re-checker, with what the disk says of each plugin. After the daemon has ended, and
+    /// before the next one starts.
+    pub(crate) fn crashed(&self) {
+        let mark = json!({"at": monotonic_s(), "cursors": self.cursors()});
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("crashes.jsonl"))
+            .expect("a file");
+        file.write_all(format!("{mark}\n").as_bytes())
+            .expect("room for a line");
+    }
+
+    /// Has the re-checker judge the run, when no daemon runs: everything that is readable on the site, for each witness.
+    pub(crate) fn recheck(&self, site: &Site, run: &str, rows: &[u32]) -> Yardstick {
+        self.recheck_ids(&site.truth(), run, rows)
+    }
+
+    /// The same, when only these ids are to be found.
+    pub(crate) fn recheck_ids(&self, ids: &[i64], run: &str, rows: &[u32]) -> Yardstick {
+        let plugins = self.judged.iter().map(|one| {
+            let book = self.book_of(&one.name);
+            let book = book.file_name().expect("a name").to_string_lossy();
+            let plugin =
+                json!({"book": book, "window": one.window, "order": one.order, "wants": one.wants});
+            (one.name.clone(), plugin)
+        });
+        let settle = sgeventd::config::Settle::default();
+        let site = json!({
+            "run": run,
+            "rows": rows,
+            "ids": ids,
+            "plugins": plugins.collect::<serde_json::Map<_, _>>(),
+            "settle_wait_s": settle.wait.as_secs_f64(),
+            "database": format!("{}/journal.db", self.state),
+        });
+        fs::write(self.path("site.json"), site.to_string()).expect("a file");
+        recheck(self.dir.path())
+    }
+
+    /// Where each plugin stands on disk, `position` and `open`; null when there is no database that could be read.
+    pub(crate) fn cursors(&self) -> Value {
+        cursors(&self.path(self.state).join("journal.db")).unwrap_or_default()
+    }
+}
+
+/// Runs the re-checker on a folder. What it finds violated beyond the figures stands in `more`.
+pub(crate) fn recheck(folder: &Path) -> Yardstick {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proof/recheck.py");
+    let output = Command::new("python3").arg(program).arg(folder).output();
+    let output = output.expect("python");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    let mut yardstick: Yardstick = serde_json::from_str(&said)
+        .unwrap_or_else(|error| panic!("no yardstick: {error}\n{said}{complaint}"));
+    yardstick.is_violated = !output.status.success();
+    yardstick
+}
+
+/// The clock that every process of this machine shares.
+pub(crate) fn monotonic_s() -> f64 {
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a clock");
+    std::time::Duration::from(time).as_secs_f64()
+}
+
+fn cursors(database: &Path) -> rusqlite::Result<Value> {
+    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut all = serde_json::Map::new();
+    let mut plugins = db.prepare("SELECT name, position FROM plugins")?;
+    let mut open = db.prepare("SELECT seq FROM open WHERE plugin = ?1")?;
+    let rows = plugins.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    for row in rows {
+        let (name, position) = row?;
+        let seqs = open.query_map([&name], |row| row.get(0))?;
+        let seqs = seqs.collect::<rusqlite::Result<Vec<i64>>>()?;
+        all.insert(name, json!({"position": position, "open": seqs}));
+    }
+    Ok(Value::Object(all))
+}
