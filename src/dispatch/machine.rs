@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     filter::{Filter, Verdict},
-    open::OpenList,
+    open::{Kept, OpenList},
     policy::{AFTER_MAX, Disposition, OnError, Policy, wait_before},
 };
 use crate::{
@@ -122,17 +122,23 @@ impl Machine {
 
     /// Puts an entry of the journal's cursor back, with its event; one that no longer matches is settled as skip.
     pub fn reopen(&mut self, entry: OpenEntry, event: Arc<Event>, now: Now) {
+        // A clock that was put back meanwhile makes nothing wait for longer than anything may.
+        let wait = entry.next_at.map(|at| (at - now.unix).min(AFTER_MAX));
+        let kept = Kept {
+            is_kept: true,
+            due: wait.map(|wait| now.mono + wait),
+        };
         match self.judge(&event) {
             Verdict::Match(matched) => {
                 self.note_unread(&event);
                 self.open
-                    .add(self.policy.order, event, matched, entry, true);
+                    .add(self.policy.order, event, matched, entry, kept);
             }
             // It matched when it was opened, and nothing says that it does not any more.
             Verdict::NeedsBody => {
                 self.note_unread(&event);
                 self.open
-                    .add(self.policy.order, event, Vec::new(), entry, true);
+                    .add(self.policy.order, event, Vec::new(), entry, kept);
             }
             Verdict::No => {
                 self.change.counts.skipped += 1;
@@ -198,12 +204,19 @@ impl Machine {
                     return;
                 }
                 Verdict::No => {}
+                // An operator triggered it before its turn.
+                Verdict::Match(_) if self.open.contains(event.seq) => {}
                 Verdict::Match(_) if self.is_too_old(event, now) => self.change.counts.too_old += 1,
                 Verdict::Match(matched) => {
                     let entry = new_entry(event.seq);
                     self.note_unread(event);
-                    self.open
-                        .add(self.policy.order, Arc::clone(event), matched, entry, false);
+                    self.open.add(
+                        self.policy.order,
+                        Arc::clone(event),
+                        matched,
+                        entry,
+                        Kept::default(),
+                    );
                 }
             }
             self.passed(event.seq, now);
@@ -275,7 +288,7 @@ impl Machine {
     /// The next event that may go out; those that have become too old while they waited are passed over.
     fn next_fresh(&mut self, now: Now) -> Option<Seq> {
         loop {
-            let seq = self.open.take_ready(now.unix, self.ceiling)?;
+            let seq = self.open.take_ready(now.mono, self.ceiling)?;
             let open = self.open.get_mut(seq)?;
             let is_first = open.entry.deliveries == 0 && open.entry.origin == Origin::Event;
             let event = Arc::clone(&open.event);
@@ -384,8 +397,7 @@ impl Machine {
     #[must_use]
     pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
         // One that is due waits for the process or its turn: no time to wake up for.
-        let retry = self.open.next_at().filter(|at| *at > now.unix);
-        let retry = retry.map(|at| now.mono + (at - now.unix));
+        let retry = self.open.next_due().filter(|at| *at > now.mono);
         let commit = self
             .change
             .since
@@ -468,6 +480,7 @@ impl Machine {
         }
         let wait = after.unwrap_or_else(|| wait_before(open.entry.attempts.max(1), random));
         open.entry.next_at = Some(now.unix + wait);
+        open.due = Some(now.mono + wait);
         self.change.counts.retried += 1;
         self.hold(seq, error, progress, now);
     }

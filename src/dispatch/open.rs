@@ -14,7 +14,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::policy::Order;
 use crate::{
-    clock::Unix,
+    clock::Mono,
     event::{Body, Event, Facts},
     ident::Seq,
     journal::OpenEntry,
@@ -60,7 +60,18 @@ pub(super) struct Open {
     pub(super) is_kept: bool,
     /// The journal must hear of it.
     pub(super) is_changed: bool,
+    /// Not before this; the wall time in its entry is for the next start only, for that clock may jump.
+    pub(super) due: Option<Mono>,
     lane: Lane,
+}
+
+/// What is known of one that is added.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Kept {
+    /// The journal knows it.
+    pub(super) is_kept: bool,
+    /// Not before this.
+    pub(super) due: Option<Mono>,
 }
 
 /// All of them.
@@ -71,12 +82,17 @@ pub(super) struct OpenList {
     /// First of their lanes, not out, their time has come.
     ready: BTreeSet<Seq>,
     /// First of their lanes, not out, to wait.
-    delayed: BTreeSet<(Unix, Seq)>,
+    delayed: BTreeSet<(Mono, Seq)>,
 }
 
 impl OpenList {
     pub(super) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// True when it is open.
+    pub(super) fn contains(&self, seq: Seq) -> bool {
+        self.all.contains_key(&seq)
     }
 
     /// The lowest open position.
@@ -124,7 +140,7 @@ impl OpenList {
         event: Arc<Event>,
         matched: Vec<u16>,
         entry: OpenEntry,
-        is_kept: bool,
+        kept: Kept,
     ) {
         let seq = event.seq;
         let lane = Lane::of(order, seq, &event.facts);
@@ -136,8 +152,9 @@ impl OpenList {
                 matched,
                 entry,
                 is_out: false,
-                is_kept,
+                is_kept: kept.is_kept,
                 is_changed: false,
+                due: kept.due,
                 lane,
             },
         );
@@ -148,7 +165,9 @@ impl OpenList {
     pub(super) fn remove(&mut self, seq: Seq) -> Option<Open> {
         let open = self.all.remove(&seq)?;
         self.ready.remove(&seq);
-        self.delayed.retain(|(_, other)| *other != seq);
+        if let Some(due) = open.due {
+            self.delayed.remove(&(due, seq));
+        }
         if let Some(lane) = self.lanes.get_mut(&open.lane) {
             lane.remove(&seq);
             if lane.is_empty() {
@@ -182,7 +201,7 @@ impl OpenList {
     }
 
     /// The next one that may go out, lowest `seq` first; it counts as out from now on.
-    pub(super) fn take_ready(&mut self, now: Unix, ceiling: Seq) -> Option<Seq> {
+    pub(super) fn take_ready(&mut self, now: Mono, ceiling: Seq) -> Option<Seq> {
         while let Some((at, seq)) = self.delayed.first().copied()
             && at <= now
         {
@@ -196,7 +215,7 @@ impl OpenList {
     }
 
     /// When the next delayed one may go.
-    pub(super) fn next_at(&self) -> Option<Unix> {
+    pub(super) fn next_due(&self) -> Option<Mono> {
         self.delayed.first().map(|(at, _)| *at)
     }
 
@@ -210,7 +229,7 @@ impl OpenList {
         // A redriven event may have come before one that stood first.
         if let Some(second) = first.next() {
             self.ready.remove(second);
-            if let Some(at) = self.all.get(second).and_then(|open| open.entry.next_at) {
+            if let Some(at) = self.all.get(second).and_then(|open| open.due) {
                 self.delayed.remove(&(at, *second));
             }
         }
@@ -224,7 +243,7 @@ impl OpenList {
         let Some(open) = self.all.get(seq) else {
             return;
         };
-        match open.entry.next_at {
+        match open.due {
             _ if !matches!(open.event.body, Body::Here(_)) => {}
             Some(at) => {
                 self.delayed.insert((at, *seq));

@@ -189,6 +189,8 @@ pub enum Notice {
     },
     /// The row we stood at is back.
     Resumed,
+    /// An operator accepted the site as it is: the next timeline begins at this id.
+    Accepted(EventId),
     /// The head row is gone from sight; another row is the anchor now.
     AnchorMoved {
         /// The row that is gone.

@@ -71,6 +71,10 @@ impl Teller {
             Notice::GapFilled(ids) => debug!(count = ids.len(), "missing ids appeared"),
             Notice::GivenUp(gaps) => self.given_up(gaps),
             Notice::Rewound { head, newest } => self.rewound(*head, *newest),
+            Notice::Accepted(from) => {
+                info!(event_id = from.0, "the next timeline begins here");
+                self.end("site/rewound");
+            }
             Notice::Resumed => {
                 info!("a row we know is in sight again; the log is followed");
                 self.end("site/rewound");

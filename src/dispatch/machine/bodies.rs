@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Machine, PRUNED, Verdict, new_entry};
+use super::{Kept, Machine, PRUNED, Verdict, new_entry};
 use crate::{
     clock::Now,
     event::{Body, Event},
@@ -40,7 +40,7 @@ impl Machine {
                 Arc::clone(event),
                 Vec::new(),
                 entry,
-                false,
+                Kept::default(),
             );
             self.bury(seq, "pruned", PRUNED, now);
             self.passed(seq, now);

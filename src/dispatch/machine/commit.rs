@@ -18,15 +18,22 @@ impl Machine {
     }
 
     /// Everything that was not written yet, at a stop, with what was read ahead.
-    pub fn take_rest(&mut self) -> CursorChange {
+    pub fn take_rest(&mut self, now: Now) -> CursorChange {
         self.touched = self.position;
+        // Who goes on from here has the wall clock only, as it is now and not as it was when the wait began.
+        for (_, open) in self.open.iter_mut() {
+            let next_at = open.due.map(|due| now.unix + (due - now.mono));
+            open.is_changed |= open.entry.next_at != next_at;
+            open.entry.next_at = next_at;
+        }
         self.take_change()
     }
 
     /// Everything up to here was looked at and is settled or in the open list of the journal.
     fn known_to(&self) -> Seq {
         match self.open.first_above(self.touched) {
-            Some(ahead) => Seq(ahead.0.saturating_sub(1)),
+            // One that an operator triggered may stand above all that was looked at.
+            Some(ahead) => Seq(ahead.0.saturating_sub(1)).min(self.position),
             None => self.position,
         }
     }

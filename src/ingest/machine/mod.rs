@@ -239,6 +239,7 @@ impl Machine {
         let expected_head = self.head_id();
         // What is missing of the old timeline can never come any more.
         self.give_up(self.gaps.list().to_vec());
+        self.notices.push(Notice::Accepted(from));
         self.state = IngestState {
             is_started: true,
             timeline: Timeline(self.state.timeline.0 + 1),

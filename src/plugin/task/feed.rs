@@ -142,10 +142,12 @@ impl Task {
 
     /// Asks the journal for what is needed next, one thing at a time.
     fn read(&mut self, now: Mono) {
+        // A time that has come is over, else it would ring without end while the question is under way.
+        self.ask_bodies_at = self.ask_bodies_at.filter(|at| now < *at);
         if self.reading.is_some() {
             return;
         }
-        let may_ask = self.ask_bodies_at.is_none_or(|at| now >= at);
+        let may_ask = self.ask_bodies_at.is_none();
         let Some(machine) = &self.machine else { return };
         let journal = self.shared.journal.clone();
         let unread = machine.poll_unread();

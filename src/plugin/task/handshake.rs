@@ -166,7 +166,7 @@ impl Task {
             journal.settle(change, When::Now).await?;
         }
         if let Some(machine) = &mut self.machine {
-            let change = machine.take_rest();
+            let change = machine.take_rest(self.shared.clock.now());
             self.counts.add(&change.counts);
             journal.settle(change, When::Now).await?;
         }

@@ -313,7 +313,8 @@ impl Task {
             let done = ticket.await;
             self.written(done)?;
         }
-        let last = self.machine.as_mut().map(Machine::take_rest);
+        let now = self.shared.clock.now();
+        let last = self.machine.as_mut().map(|machine| machine.take_rest(now));
         if let Some(last) = &last {
             self.counts.add(&last.counts);
             self.tell_dead(last);

@@ -1,0 +1,329 @@
+//! Faults as they begin and end, and what operators do.
+
+use futures::FutureExt as _;
+use sgeventd::{
+    ident::{PluginName, Seq},
+    journal::{DeadQuery, Op, Place},
+    plugin::life::{Cause, Input, State},
+};
+
+use super::{BUSY, File, World, task::Order, writer::From};
+use crate::{
+    plan::{Fault, Vice},
+    process::End,
+    queue::Due,
+};
+
+impl World<'_> {
+    pub(super) fn fault(&mut self, at: usize) {
+        let (_, fault) = self.plan.faults[at];
+        let now = self.queue.now;
+        self.story.tell(now, || format!("FAULT: {fault}"));
+        let mood = &mut self.site.mood;
+        match fault {
+            Fault::Kill(restart) => self.crash(false, restart),
+            Fault::PowerCut(restart) => self.crash(true, restart),
+            Fault::Stop(_) => self.stop(),
+            Fault::Pause(ms) if self.is_up => self.asleep_until = now + ms,
+            Fault::WallClock(by) => self.ahead += by,
+            Fault::SiteClock(by) => self.site.ahead += by,
+            Fault::Outage(_) => mood.is_down = true,
+            Fault::Faulty(_) => mood.is_faulty = true,
+            Fault::Refused(_) => mood.is_refusing = true,
+            Fault::RetryAfter(_) => mood.asks_for_pauses = true,
+            Fault::Slow(_) => mood.is_slow = true,
+            Fault::Shuffled(_) => mood.is_shuffling = true,
+            Fault::Lag(_) => mood.stands_at = Some(now),
+            Fault::NoCount(_) => mood.cannot_count = true,
+            Fault::Restore(rows) => {
+                self.restores += 1;
+                self.site.restore(rows);
+            }
+            Fault::Purge(keep) => self.site.purge(keep),
+            Fault::Archive => drop(self.site.archive()),
+            Fault::Spoil(how, back) => drop(self.site.spoil(how, back)),
+            Fault::Burst(rows) => {
+                for _ in 0..rows {
+                    let id = self.site.reserve();
+                    self.commits(id, 0);
+                }
+            }
+            Fault::Hole(ids) => self.site.next_id += ids as i64,
+            Fault::DiskFull(_) => self.is_disk_full = true,
+            Fault::DiskBroken => self.is_disk_broken = self.is_up,
+            Fault::Prune(keep) => self.prune(keep),
+            Fault::Change(who, vice) => self.change(usize::from(who), vice),
+            Fault::Policy(who, policy) => {
+                let file = &mut self.files[usize::from(who)];
+                *file = File { policy, ..*file };
+                self.tell_change(usize::from(who));
+            }
+            Fault::Signal(who) => self.signal(usize::from(who)),
+            Fault::Vanish(who, _) => self.tell(usize::from(who), Input::Vanished),
+            Fault::Disable(who, _) => self.disable(usize::from(who), true),
+            Fault::Off(who, _) => {
+                if let Some(task) = self.tasks.get_mut(usize::from(who)) {
+                    task.is_off = true;
+                }
+                self.tell(usize::from(who), Input::Off);
+            }
+            Fault::Seek(who, back) => self.order(usize::from(who), Order::Seek(back)),
+            Fault::Redrive(who) => self.order(usize::from(who), Order::Redrive),
+            Fault::Trigger(who, back) => self.order(usize::from(who), Order::Trigger(back)),
+            Fault::Rename(who) => self.order(usize::from(who), Order::Rename),
+            Fault::Pause(_) => {}
+        }
+        if fault.lasts() > 0 {
+            self.queue.after(fault.lasts(), Due::FaultOver(at));
+        }
+    }
+
+    pub(super) fn fault_over(&mut self, at: usize) {
+        let (_, fault) = self.plan.faults[at];
+        self.story.tell(self.queue.now, || format!("OVER: {fault}"));
+        let mood = &mut self.site.mood;
+        match fault {
+            Fault::Outage(_) => mood.is_down = false,
+            Fault::Faulty(_) => mood.is_faulty = false,
+            Fault::Refused(_) => mood.is_refusing = false,
+            Fault::RetryAfter(_) => mood.asks_for_pauses = false,
+            Fault::Slow(_) => mood.is_slow = false,
+            Fault::Shuffled(_) => mood.is_shuffling = false,
+            Fault::Lag(_) => mood.stands_at = None,
+            Fault::NoCount(_) => mood.cannot_count = false,
+            Fault::DiskFull(_) => self.is_disk_full = false,
+            Fault::Restore(_) => {
+                self.ingest.to_accept = self.is_up && self.ingest.machine.is_halted();
+                self.advance_ingest();
+            }
+            Fault::Vanish(who, _) => self.appears(usize::from(who)),
+            Fault::Disable(who, _) => self.disable(usize::from(who), false),
+            Fault::Off(who, _) => {
+                if let Some(task) = self.tasks.get_mut(usize::from(who)) {
+                    task.is_off = false;
+                }
+                self.tell(usize::from(who), Input::Start);
+            }
+            // A stop that takes too long ends as the service manager ends it.
+            Fault::Stop(_) if self.is_stopping => self.crash(false, 1000),
+            _ => {}
+        }
+    }
+
+    /// All is well from now on, and operators see to it.
+    pub(super) fn mend(&mut self) {
+        self.story
+            .tell(self.queue.now, || "all faults are over".into());
+        self.is_mended = true;
+        self.asleep_until = 0;
+        self.site.mood = Default::default();
+        self.site.mend();
+        (self.is_disk_full, self.is_disk_broken) = (false, false);
+        if self.is_stopping {
+            self.crash(false, 1000);
+        }
+        for who in 0..self.files.len() {
+            self.disable(who, false);
+            if let Some(task) = self.tasks.get_mut(who) {
+                task.is_off = false;
+            }
+            self.change(who, Vice::Nothing);
+            self.tell(who, Input::Start);
+        }
+    }
+
+    /// Stops as asked.
+    fn stop(&mut self) {
+        if !self.is_up || self.is_stopping || self.tasks.iter().any(|task| !task.is_registered) {
+            return;
+        }
+        self.is_stopping = true;
+        for who in 0..self.tasks.len() {
+            self.tell(who, Input::Shutdown);
+            if !self.is_up {
+                return;
+            }
+        }
+    }
+
+    /// A task is told something, if there is one.
+    fn tell(&mut self, who: usize, input: Input) {
+        if self.is_up
+            && self
+                .tasks
+                .get(who)
+                .is_some_and(|task| task.is_registered && !task.is_making)
+        {
+            self.step(who, input);
+            self.advance(who);
+        }
+    }
+
+    /// The file changes.
+    fn change(&mut self, who: usize, vice: Vice) {
+        let file = &mut self.files[who];
+        *file = File {
+            version: file.version + 1,
+            vice,
+            policy: file.policy,
+        };
+        self.tell_change(who);
+    }
+
+    fn tell_change(&mut self, who: usize) {
+        let file = self.files[who];
+        if let Some(task) = self.tasks.get_mut(who) {
+            task.next_file = Some(file);
+        }
+        if self.is_up && self.tasks.get(who).is_some_and(|task| task.is_making) {
+            // The order waits in the task's queue.
+            return self.queue.after(BUSY, Due::Changed(who));
+        }
+        self.tell(who, Input::Changed);
+    }
+
+    pub(super) fn changed_at_last(&mut self, who: usize) {
+        self.tell_change(who);
+    }
+
+    fn appears(&mut self, who: usize) {
+        let file = self.files[who];
+        if let Some(task) = self.tasks.get_mut(who) {
+            task.next_file = Some(file);
+        }
+        self.tell(who, Input::Start);
+    }
+
+    /// A signal from outside.
+    fn signal(&mut self, who: usize) {
+        let run = self.tasks.get(who).and_then(|task| task.run.as_ref());
+        if let Some(process) = run.map(|run| run.process) {
+            self.ends(process, End::Killed, 1);
+        }
+    }
+
+    /// An operator disables it, or enables it again; both are on disk.
+    fn disable(&mut self, who: usize, is_disabled: bool) {
+        if !self.is_up {
+            return;
+        }
+        let op = Op::SetDisabled {
+            plugin: self.names[who].clone(),
+            reason: is_disabled.then(|| "{}".into()),
+        };
+        self.submit(From::Nobody, vec![op]);
+        self.tell(
+            who,
+            if is_disabled {
+                Input::Disable
+            } else {
+                Input::Enable
+            },
+        );
+    }
+
+    /// What an operator wants of the cursor waits until the plugin rests.
+    fn order(&mut self, who: usize, order: Order) {
+        let is_free = self
+            .tasks
+            .get(who)
+            .is_some_and(|task| task.is_registered && task.order.is_none());
+        if self.is_up && !self.is_stopping && is_free {
+            self.tasks[who].order = Some(order);
+            self.tell(who, Input::Disable);
+        }
+    }
+
+    /// The plugin rests: the order goes to the journal, with all that was not written.
+    pub(super) fn obey(&mut self, who: usize) {
+        let now = self.now();
+        let task = &mut self.tasks[who];
+        let is_resting = matches!(
+            task.life.state(),
+            State::Disabled {
+                cause: Cause::Operator,
+                ..
+            }
+        );
+        if task.order.is_none() || !is_resting || task.is_writing || self.is_stopping {
+            return;
+        }
+        let Some(order) = task.order.clone() else {
+            return;
+        };
+        (task.is_writing, task.is_making) = (true, true);
+        let rest = task.machine.as_mut().map(|machine| machine.take_rest(now));
+        let mut ops = Vec::new();
+        if let Some(change) = rest {
+            self.check.changed(who, &change);
+            let revision = None;
+            ops.push(Op::Cursor { change, revision });
+        }
+        let plugin = self.names[who].clone();
+        ops.push(match order {
+            Order::Seek(back) => Op::Seek {
+                plugin,
+                to: Place::Seq(Seq(self.head.0.saturating_sub(back))),
+            },
+            Order::Redrive => Op::Redrive {
+                ids: self.dead_letters(&plugin),
+            },
+            Order::Trigger(back) => Op::Trigger {
+                plugin,
+                seq: Seq(self.head.0.saturating_sub(back)),
+            },
+            Order::Rename => {
+                // What was said under the old name is over with it.
+                self.tell_recovered(who);
+                let to = PluginName::new(format!("{plugin}x"));
+                Op::Rename { from: plugin, to }
+            }
+        });
+        self.submit(From::Operator(who), ops);
+    }
+
+    fn dead_letters(&self, plugin: &PluginName) -> Vec<i64> {
+        let query = DeadQuery {
+            plugin: Some(plugin.clone()),
+            after: 0,
+            rows: 1000,
+        };
+        let letters = self.journal.dead(query).now_or_never().and_then(Result::ok);
+        letters
+            .unwrap_or_default()
+            .iter()
+            .map(|letter| letter.id)
+            .collect()
+    }
+
+    /// The order is on disk: the dispatcher is made anew, and the plugin goes on.
+    pub(super) fn operator_done(&mut self, who: usize) {
+        let task = &mut self.tasks[who];
+        (task.order, task.machine, task.made_from) = (None, None, None);
+        (task.is_writing, task.is_making, task.reading) = (false, false, None);
+        self.step(who, Input::Enable);
+        self.advance(who);
+    }
+
+    /// Old bodies go, and the rows that nobody needs.
+    fn prune(&mut self, keep: u64) {
+        if !self.is_up {
+            return;
+        }
+        let up_to = Seq(self.head.0.saturating_sub(keep));
+        let at = self.now().unix;
+        let ops = vec![
+            Op::DropBodies {
+                up_to,
+                at_most: 10_000,
+            },
+            Op::DropRows {
+                up_to: Seq(up_to.0 / 2),
+                at_most: 10_000,
+                orphans: Vec::new(),
+                at,
+            },
+        ];
+        self.submit(From::Nobody, ops);
+    }
+}
