@@ -6,7 +6,7 @@
 use super::{ANCHOR_PATIENCE, HALTED_EVERY, Machine, Phase};
 use crate::{
     clock::{Mono, Now},
-    event::Event,
+    event::{Event, Facts},
     ident::{EventId, Timeline},
     ingest::question::{Answer, Notice, Row},
     journal::{Anchor, Append},
@@ -30,6 +30,7 @@ impl Machine {
         match rows.iter().find(|row| row.facts.event_id == proof.event_id) {
             Some(row) if is_same(row, &proof) => {
                 self.lost_since = None;
+                self.learn(row);
                 true
             }
             Some(_) => {
@@ -45,6 +46,24 @@ impl Machine {
                 self.miss_anchor(now);
                 false
             }
+        }
+    }
+
+    /// An anchor of which only the id was known can be told from another row under that id from now on.
+    fn learn(&mut self, row: &Row) {
+        let Facts {
+            event_id,
+            event_type,
+            created_at,
+            ..
+        } = &row.facts;
+        let known = self.recent.iter_mut().chain(&mut self.proof);
+        let known = known.chain(&mut self.state.head);
+        for anchor in
+            known.filter(|known| known.event_id == *event_id && known.event_type.is_empty())
+        {
+            anchor.event_type.clone_from(event_type);
+            anchor.created_at = *created_at;
         }
     }
 

@@ -24,6 +24,7 @@ impl Machine {
         let is_full = is_full(&answer, limit);
         let mut rows = super::ascending(answer.rows);
         let covered_to = covered_to(&rows, is_full);
+        let before = (self.state.clone(), self.gaps.list().len());
         if !self.is_proven(&rows, covered_to, now) {
             return None;
         }
@@ -31,7 +32,6 @@ impl Machine {
         self.late.pages = self.late.pages.saturating_sub(1);
         let held = self.hold(&mut rows, site_time);
         let expected = self.head_id();
-        let before = (self.state.clone(), self.gaps.list().len());
         let is_partial = asked.question.fields != Fields::Whole;
         let events = self.take_rows(rows, is_partial, site_time);
         self.cover(asked.site_time, ranges, covered_to, site_time);

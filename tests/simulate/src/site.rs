@@ -30,6 +30,9 @@ const BODIES: [&[u8]; 2] = [
     br#"{"meta":{"new_value":"ip"}}"#,
 ];
 
+/// A restore leaves so many rows at least.
+const KEPT: u64 = 10;
+
 /// A row as it is kept.
 #[derive(Debug, Clone)]
 struct Stored {
@@ -184,7 +187,7 @@ impl Site {
 
     /// It is as it was so many rows ago; ids are given out anew. Returns the newest id that is left.
     pub(crate) fn restore(&mut self, back: u64) -> i64 {
-        for _ in 0..back {
+        for _ in 0..back.min((self.rows.len() as u64).saturating_sub(KEPT)) {
             self.rows.pop_last();
         }
         self.next_id = self.newest() + 1;

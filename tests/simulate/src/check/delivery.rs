@@ -216,8 +216,14 @@ impl Book {
 
     /// An operator asked for an event again.
     pub(crate) fn reopened(&mut self, seq: Seq) {
-        self.open.entry(seq.0).or_default();
-        self.tries.remove(&seq.0);
+        // One that is open already stays as it is.
+        if self
+            .open
+            .insert(seq.0, self.open.get(&seq.0).copied().unwrap_or_default())
+            .is_none()
+        {
+            self.tries.remove(&seq.0);
+        }
         self.exempt.insert(seq.0);
         self.done.remove(&seq.0);
         self.dead.remove(&seq.0);
@@ -259,7 +265,7 @@ impl Check {
         let is_fresh = seq.0 > highest && waiting.is_none_or(|waiting| seq.0 < waiting);
         let is_next = waiting == Some(seq.0) || is_passed_over || is_fresh;
         if is_passed_over {
-            lane_book.unsettled.clear();
+            lane_book.unsettled = lane_book.unsettled.split_off(&seq.0);
         }
         if !is_exempt {
             lane_book.highest = highest.max(seq.0);

@@ -117,6 +117,11 @@ impl Check {
             .is_some_and(|at| at < from)
     }
 
+    /// True when the first answer is on disk.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.began.is_some()
+    }
+
     /// Rows that can be read, for a while, and are neither in the journal nor named as given up.
     pub(crate) fn lost(&self, site: &Site, before: u64) -> Vec<i64> {
         let (began, began_at) = self.began.unwrap_or((0, 0));

@@ -35,10 +35,10 @@ impl World<'_> {
             Fault::Shuffled(_) => mood.is_shuffling = true,
             Fault::Lag(_) => mood.stands_at = Some(now),
             Fault::NoCount(_) => mood.cannot_count = true,
-            Fault::Restore(rows) => {
-                self.restores += 1;
-                self.site.restore(rows);
-            }
+            Fault::Restore(rows) => self.restore(rows),
+            // Before the first answer nobody knows of the rows that go, and when none is left that is known, a restored
+            // site cannot be told from one that goes on.
+            Fault::Purge(_) if !self.check.has_begun() || self.restores > 0 => {}
             Fault::Purge(keep) => self.site.purge(keep),
             Fault::Archive => drop(self.site.archive()),
             Fault::Spoil(how, back) => drop(self.site.spoil(how, back)),
@@ -75,6 +75,15 @@ impl World<'_> {
         }
         if fault.lasts() > 0 {
             self.queue.after(fault.lasts(), Due::FaultOver(at));
+        }
+    }
+
+    fn restore(&mut self, rows: u64) {
+        let head = self.ingest.machine.state().head.as_ref();
+        // Of a head that could only be read by its id nobody can say that it is another row now.
+        if head.is_none_or(|head| !head.event_type.is_empty()) {
+            self.restores += 1;
+            self.site.restore(rows);
         }
     }
 
