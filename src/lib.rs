@@ -10,6 +10,7 @@ pub mod config;
 pub mod daemon;
 pub mod dispatch;
 pub mod event;
+pub mod fail;
 pub mod ident;
 pub mod ingest;
 pub mod journal;

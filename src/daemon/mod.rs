@@ -38,6 +38,7 @@ use crate::{
     alert::{self, Alerts},
     clock::Clock,
     config::{Config, StartFrom},
+    fail,
     ingest::{self, SiteReport},
     journal::{Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir},
     plugin::setup::Shared,
@@ -70,9 +71,11 @@ impl Daemon {
         let traffic = guard.traffic();
         let keys = load_keys(&config)?;
         let state = StateDir::open(&config.state.dir)?;
+        fail::at("start.locked");
         // Before anything is handed out: a socket that cannot be had ends the daemon.
         let socket = AdminSocket::bind(&config.admin.socket, &config.admin.group)?;
         let engine = Sqlite::open(&state.database())?;
+        fail::at("start.opened");
         let missing = state.missing(engine.last());
         let options = Options {
             settle_wait: config.state.settle.wait,
@@ -92,6 +95,7 @@ impl Daemon {
         owned.map_err(|error| other_site(error, &config))?;
         let whose = whose(&config.state.dir);
         end_children(&journal, Arc::clone(&whose)).await?;
+        fail::at("start.children_ended");
 
         let stop = CancellationToken::new();
         let stop_rest = CancellationToken::new();

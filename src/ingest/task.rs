@@ -265,6 +265,7 @@ fn pass_on(parts: &Parts, told: Told) {
 fn take(parts: &mut Parts, answer: Heard, now: Now) -> Option<Append> {
     match answer {
         Ok((answer, elapsed)) => {
+            crate::fail::at("ingest.page_received");
             parts.report.send_modify(|report| {
                 report.polled_at = Some(now.unix);
                 report.latency_ms = elapsed.as_secs_f64() * 1000.0;

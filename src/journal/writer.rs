@@ -86,6 +86,7 @@ impl Core {
     /// Commits and publishes. After an error that can be retried the operations are still in `ops`.
     pub(super) fn commit(&mut self, ops: &mut Vec<Op>) -> Result<Vec<Answer>, JournalError> {
         let answers = self.engine.commit(ops)?;
+        crate::fail::at("journal.after_commit_before_publish");
         let mut last = *self.head.borrow();
         for (op, answer) in ops.drain(..).zip(&answers) {
             if matches!(op, Op::DropRows { .. }) {

@@ -273,6 +273,7 @@ fn start(helper: &Path, spec: &SpawnSpec) -> io::Result<Raw> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
+    crate::fail::at("spawn.forked");
     drop(verdict_end);
     let none = || io::Error::other("a pipe is missing");
     let out: OwnedFd = child.stdout.take().ok_or_else(none)?.into();

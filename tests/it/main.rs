@@ -1,6 +1,7 @@
 //! One module per promise.
 
 mod a_change_is_seen;
+mod a_crash_at_any_step;
 mod a_held_disk_holds_nothing_up;
 mod a_kill_loses_nothing;
 mod a_reload_does_what_it_says;

@@ -20,7 +20,8 @@ fn root() -> PathBuf {
     env!("CARGO_MANIFEST_DIR").into()
 }
 
-fn files(below: &str, end: &str) -> Vec<PathBuf> {
+/// The files of our tree below a folder, by their ending.
+pub(crate) fn files(below: &str, end: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(below)];
     while let Some(folder) = folders.pop() {

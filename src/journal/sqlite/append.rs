@@ -26,10 +26,12 @@ pub(super) fn append(db: &Connection, memo: &mut Memo, append: &Append, at: Unix
     }
     let first = memo.last.next();
     let fresh = insert(db, memo, &append.events)?;
+    crate::fail::at("journal.rows_inserted");
     if !fresh.is_empty() {
         mark(db, memo, first, at)?;
     }
     put_about(db, INGEST, &json(&append.ingest))?;
+    crate::fail::at("gap.state_written");
     memo.remember(&append.ingest);
     Ok(Ok(Outcome::Appended(Appended { first, fresh })))
 }

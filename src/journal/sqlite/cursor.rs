@@ -52,6 +52,7 @@ pub(super) fn change(
     }
     for letter in &change.dead {
         dead::insert(db, plugin, letter)?;
+        crate::fail::at("dead.inserted");
         remove(db, plugin, letter.seq)?;
     }
     write(db, plugin, change.position, &change.counts)?;

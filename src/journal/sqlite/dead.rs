@@ -62,6 +62,7 @@ pub(super) fn redrive(db: &Connection, memo: &mut Memo, ids: &[i64]) -> Done {
         cursor::reopen(db, &plugin, Seq(seq), Origin::Redrive)?;
         db.prepare_cached("DELETE FROM dead WHERE id = ?1")?
             .execute([id])?;
+        crate::fail::at("redrive.moved");
         redriven.push((plugin, Seq(seq)));
     }
     Ok(Ok(Outcome::Redriven(redriven)))

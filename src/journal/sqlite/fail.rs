@@ -11,6 +11,11 @@ use crate::journal::JournalError;
 /// Bytes that must fit beside the database for a failed write to be no matter of space.
 const PROBE: usize = 64 * 1024;
 
+/// A sync that failed, as tests make it up.
+pub(super) fn broken_disk() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None)
+}
+
 /// Sorts an error of SQLite on the database in `dir`.
 pub(super) fn sort(error: &rusqlite::Error, dir: &Path) -> JournalError {
     let text = || error.to_string().into();

@@ -149,6 +149,7 @@ impl Sqlite {
             &self.db,
             rusqlite::TransactionBehavior::Immediate,
         )?;
+        crate::fail::at("journal.txn_begin");
         let answers = ops
             .iter()
             .map(|op| apply(&transaction, &mut memo, op))
@@ -156,7 +157,15 @@ impl Sqlite {
         if memo != self.memo {
             memo.store(&transaction)?;
         }
+        let has_cursor = ops.iter().any(|op| matches!(op, Op::Cursor { .. }));
+        if has_cursor {
+            crate::fail::at("cursor.before_commit");
+        }
+        crate::fail::or("journal.before_commit", fail::broken_disk)?;
         transaction.commit()?;
+        if has_cursor {
+            crate::fail::at("cursor.after_commit");
+        }
         self.memo = memo;
         Ok(answers)
     }
@@ -223,8 +232,10 @@ impl Engine for Sqlite {
             (false, _) if pages >= self.checkpoint_at => CheckpointMode::PASSIVE,
             _ => return Ok(()),
         };
+        crate::fail::at("checkpoint.before");
         match self.db.wal_checkpoint_v2(None::<&str>, mode) {
             Ok((log, done)) if log == done => {
+                crate::fail::at("checkpoint.after");
                 self.checkpoint_at = CHECKPOINT_PAGES;
                 if is_idle {
                     self.log_pages.store(0, Ordering::Relaxed);

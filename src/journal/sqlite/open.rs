@@ -249,6 +249,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
         .open(&draft)
         .map_err(|source| io_error(&draft, source))?;
     fill(&draft).map_err(|error| sort(path, error))?;
+    crate::fail::at("create.filled");
     file.sync_all()
         .and_then(|()| fs::rename(&draft, path))
         .and_then(|()| File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all())

@@ -31,6 +31,7 @@ pub(super) fn bodies(db: &Connection, memo: &mut Memo, up_to: Seq, at_most: u32)
         .query_row(range, |row| row.get(0))?;
     db.prepare_cached("DELETE FROM bodies WHERE seq BETWEEN ?1 AND ?2")?
         .execute(range)?;
+    crate::fail::at("retention.bodies_dropped");
     memo.bodies_from = Seq(last + 1);
     memo.body_bytes = memo.body_bytes.saturating_sub(bytes);
     Ok(Ok(Outcome::Pruned(Pruned {
@@ -78,6 +79,7 @@ pub(super) fn rows(
         "DELETE FROM marks WHERE seq < (SELECT max(seq) FROM marks WHERE seq <= ?1)",
     )?
     .execute([last + 1])?;
+    crate::fail::at("retention.rows_deleted");
     memo.rows_from = Seq(last + 1);
     memo.body_bytes = memo.body_bytes.saturating_sub(bytes);
     Ok(Ok(Outcome::Pruned(Pruned {

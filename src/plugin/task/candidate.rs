@@ -62,6 +62,7 @@ impl Task {
         }
         let both = (run.manifest.clone(), run.raw_manifest.clone());
         self.run = Some(run);
+        crate::fail::at("spawn.swapped");
         if let (Some(manifest), Some(raw)) = both {
             self.promoted = Some((manifest, raw));
         }

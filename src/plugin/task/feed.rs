@@ -118,6 +118,7 @@ impl Task {
 
     /// An event was answered: it is settled when its calls are over, too.
     pub(super) fn answered(&mut self, id: u64, ended: Disposition, now: Now) {
+        crate::fail::at("ack.received_before_queue");
         let run = self.run.as_mut();
         if let Some((open, ended)) = run.and_then(|run| run.flights.answered(id, ended)) {
             self.settle(&open, ended, now);

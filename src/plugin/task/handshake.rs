@@ -197,6 +197,7 @@ impl Task {
                     self.step(Input::Refused(Cause::Itself(reason)));
                     return;
                 }
+                crate::fail::at("spawn.handshaken");
                 run.phase = Phase::Running;
                 tracing::info!(plugin = %self.name, generation = run.generation.0, "ready");
                 self.step(Input::Ready);

@@ -178,6 +178,7 @@ async fn spawn(
     let unrecorded = KillGroup(child.pid);
     let recorded = shared.journal.write(Op::ChildPut(record)).await;
     recorded.map_err(|error| format!("the process cannot be recorded: {error}"))?;
+    crate::fail::at("spawn.recorded");
     std::mem::forget(unrecorded);
     Ok((child, permit))
 }

@@ -453,6 +453,7 @@ impl Daemon {
             .arg("-c")
             .arg(config)
             .env_remove("SGEVENTD_SOCKET")
+            .env_remove("SGEVENTD_FAILPOINTS")
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

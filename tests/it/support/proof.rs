@@ -12,13 +12,14 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use nix::time::{ClockId, clock_gettime};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, types::Value as Sql};
 use serde_json::{Value, json};
 
-use super::{Site, Studio, yardstick::Yardstick};
+use super::{Daemon, Site, Studio, yardstick::Yardstick};
 
 /// A plugin that keeps a book, as the re-checker must know it.
 pub(crate) struct Judged {
@@ -147,22 +148,55 @@ pub(crate) fn recheck(folder: &Path) -> Yardstick {
 /// The clock that every process of this machine shares.
 pub(crate) fn monotonic_s() -> f64 {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a clock");
-    std::time::Duration::from(time).as_secs_f64()
+    Duration::from(time).as_secs_f64()
 }
 
 fn cursors(database: &Path) -> rusqlite::Result<Value> {
-    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut all = serde_json::Map::new();
-    let mut plugins = db.prepare("SELECT name, position FROM plugins")?;
-    let mut open = db.prepare("SELECT seq FROM open WHERE plugin = ?1")?;
-    let rows = plugins.query_map([], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
-    })?;
-    for row in rows {
-        let (name, position) = row?;
-        let seqs = open.query_map([&name], |row| row.get(0))?;
-        let seqs = seqs.collect::<rusqlite::Result<Vec<i64>>>()?;
-        all.insert(name, json!({"position": position, "open": seqs}));
+    for row in ask(database, "SELECT name, position FROM plugins")? {
+        let [Sql::Text(name), Sql::Integer(position)] = &row[..] else {
+            panic!("{row:?}");
+        };
+        all.insert(name.clone(), json!({"position": position, "open": []}));
+    }
+    for row in ask(database, "SELECT plugin, seq FROM open ORDER BY seq")? {
+        let [Sql::Text(name), Sql::Integer(seq)] = &row[..] else {
+            panic!("{row:?}");
+        };
+        if let Some(open) = all.get_mut(name) {
+            open["open"]
+                .as_array_mut()
+                .expect("a list")
+                .push((*seq).into());
+        }
     }
     Ok(Value::Object(all))
+}
+
+/// Rows of a state's database, whoever else reads or writes it.
+pub(crate) fn ask(database: &Path, sql: &str) -> rusqlite::Result<Vec<Vec<Sql>>> {
+    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.busy_timeout(Duration::from_secs(1))?;
+    let mut statement = db.prepare(sql)?;
+    let columns = statement.column_count();
+    let rows = statement.query_map([], |row| (0..columns).map(|at| row.get(at)).collect())?;
+    rows.collect()
+}
+
+impl Daemon {
+    /// Waits until everything that is readable on the site, or will be, is on disk, and each plugin is done with it.
+    pub(crate) async fn all_done(&self, site: &Site, studio: &Studio) {
+        self.status_when("everything is settled", |status| {
+            let readable = i64::try_from(site.truth().len()).expect("a count");
+            let is_idle = |plugin: &Value| plugin["behind"] == 0 && plugin["open"] == 0;
+            let plugins = status["plugins"].as_array().expect("a list");
+            let sql = "SELECT last FROM extent";
+            site.sandbox.summary()["waiting"] == 0
+                && plugins.iter().all(is_idle)
+                && plugins.len() >= studio.judged.len()
+                && ask(&studio.path(studio.state).join("journal.db"), sql)
+                    .is_ok_and(|rows| rows == [[Sql::Integer(readable)]])
+        })
+        .await;
+    }
 }
