@@ -4,7 +4,7 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help demo test forget-proof test-rust test-python bench lint fmt audit install-test-needs
+.PHONY: help demo test forget-proof test-rust test-python kill-loop bench lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -34,6 +34,10 @@ test-python:
 	cd sdk-python && $(abspath $(PY)) -m pytest -q
 	$(PYTHON) sdk-python/tests/run_all_pythons.py
 	$(PY) -m pytest -q tests/python/sandbox
+
+KILLS ?= 1000
+kill-loop: ## kills the daemon KILLS times (about 2 s each; SEED=n draws the moments) and judges what is left
+	SGEVENTD_KILLS=$(KILLS) SGEVENTD_SEED=$(SEED) cargo test --test it -- --nocapture --exact a_kill_loses_nothing::at_random_moments
 
 bench: ## how fast it is, against bare loops; a table, and bench/latest.json in the target folder
 	cargo bench --bench limits -- $(ROWS)

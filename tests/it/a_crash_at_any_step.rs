@@ -112,7 +112,7 @@ fn a_build_for_users_has_no_failpoints() {
     for (assertions, has_them) in [("off", false), ("on", true)] {
         let library = dir.path().join(assertions);
         let made = Command::new(&rustc)
-            .args(["--edition=2024", "--crate-type=rlib", "--crate-name=fail"])
+            .args(["--edition=2024", "--crate-type=lib", "--emit=obj"])
             .arg(format!("-Cdebug-assertions={assertions}"))
             .args(["--check-cfg=cfg(feature,values(\"failpoints\"))", "-o"])
             .arg(&library)
@@ -238,6 +238,11 @@ async fn crash_at(point: &str, run: Run) {
             assert_eq!(before, state(&studio), "{point}: all or nothing");
             assert_eq!(offline(&studio, what, ""), Some(0), "{what}");
             assert_ne!(before, state(&studio), "{what} does something");
+            // Who redrives has mended the plugin: else it is given up after three events that fail again.
+            let text = include_str!("../proof/witness.py");
+            let mended = text.replace("is_refused = FAILS and", "is_refused = False and");
+            assert_ne!(mended, text);
+            studio.replace("witness.py", mended, 0o755);
             code
         }
     };
@@ -251,7 +256,11 @@ fn dashed(point: &str) -> String {
 
 /// A daemon that is to break off.
 fn spawn(studio: &Studio, plan: &str) -> Daemon {
-    let plan = [("SGEVENTD_FAILPOINTS", plan.to_owned())];
+    let plan = [
+        ("SGEVENTD_FAILPOINTS", plan.to_owned()),
+        // A second goes by until a backtrace is written, in which plugins are handed more and nothing is committed.
+        ("RUST_BACKTRACE", "0".to_owned()),
+    ];
     Daemon::spawn_with(studio, &studio.config(), &[], &plan)
 }
 

@@ -95,7 +95,8 @@ def bounds(book, crashes, window, wait):
         # Without a crash of the daemon it is the plugin's own end: what was open is open again.
         own = [line["at"] for line in book if line["start"] == start]
         answered = own[1:] + [float("inf")]  # not later than the next was written down
-        late = [at for at in answered if ends and at >= ends[0] - wait - COMMIT_S]
+        # Who ends by an error hands out nothing while it ends: what counts is when the last was written down.
+        late = [at for at in answered if ends and at >= min(ends[0], own[-1]) - wait - COMMIT_S]
         allowed[start] = window + len(late)
     return allowed
 

@@ -184,18 +184,16 @@ pub(crate) fn ask(database: &Path, sql: &str) -> rusqlite::Result<Vec<Vec<Sql>>>
 }
 
 impl Daemon {
-    /// Waits until everything that is readable on the site, or will be, is on disk, and each plugin is done with it.
+    /// Waits until everything that is readable on the site, or will be, is on disk, and that each judged plugin is done with it.
     pub(crate) async fn all_done(&self, site: &Site, studio: &Studio) {
-        self.status_when("everything is settled", |status| {
-            let readable = i64::try_from(site.truth().len()).expect("a count");
-            let is_idle = |plugin: &Value| plugin["behind"] == 0 && plugin["open"] == 0;
-            let plugins = status["plugins"].as_array().expect("a list");
-            let sql = "SELECT last FROM extent";
+        self.status_when("everything is settled on disk", |_| {
+            let cursors = studio.cursors();
+            let readable = site.truth().len();
             site.sandbox.summary()["waiting"] == 0
-                && plugins.iter().all(is_idle)
-                && plugins.len() >= studio.judged.len()
-                && ask(&studio.path(studio.state).join("journal.db"), sql)
-                    .is_ok_and(|rows| rows == [[Sql::Integer(readable)]])
+                && studio.judged.iter().all(|one| {
+                    let cursor = &cursors[&one.name];
+                    cursor["position"] == readable && cursor["open"] == json!([])
+                })
         })
         .await;
     }
