@@ -160,11 +160,11 @@ async fn a_failed_sync_or_a_panic_ends_the_daemon_and_loses_nothing() {
 async fn twice_more_in_the_start_after_a_crash() {
     let runs = OF_A_START.into_iter().map(|point| async move {
         let site = Site::quiet().await;
-        let studio = Studio::new(&site).witness_as("witness", &["0.003"], "all", 1);
+        let studio = Studio::new(&site).witness_as("witness", &["0.015"], "all", 1);
         let daemon = Daemon::start(&studio).await;
         let all = site.truth().len();
         until("it is amid its work", || {
-            studio.witnessed().len() > 50 && rows(&studio) == all
+            studio.witnessed().len() > 10 && rows(&studio) == all
         })
         .await;
         daemon.kill().await;
