@@ -41,6 +41,9 @@ pub struct IngestState {
     /// The row that proves answers, when it is not the head itself.
     #[serde(default)]
     pub anchor: Option<Anchor>,
+    /// Rows that were there when we began, a few of the newest: what is known while the journal holds nothing newer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun_with: Vec<Anchor>,
     /// Ids at or below this were there before us and are never asked for.
     pub floor: EventId,
     /// Open gaps, ascending, disjoint, all below the head.

@@ -206,7 +206,7 @@ pub enum Action {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Life {
     state: State,
     candidate: Candidate,
@@ -351,6 +351,15 @@ impl Life {
             (S::Draining(_) | S::Stopping(_), I::Hung(_)) => vec![A::End],
             (S::Draining(then) | S::Stopping(then), I::Exited { .. }) => {
                 self.after(then, now, random)
+            }
+            (S::Draining(_) | S::Stopping(_), I::Enable)
+                if matches!(
+                    self.state,
+                    S::Draining(Then::Disable(Cause::Operator))
+                        | S::Stopping(Then::Disable(Cause::Operator))
+                ) =>
+            {
+                self.redirect(Then::Start(Why::Enabled))
             }
             (S::Draining(then) | S::Stopping(then), I::Changed | I::Enable)
                 if !matches!(then, Then::Rest | Then::Disable(Cause::Operator)) =>

@@ -133,13 +133,17 @@ impl Machine {
     /// Goes on where the journal says we stood. `recent`: the last journaled rows, ascending, other anchors should the head row vanish.
     #[must_use]
     pub fn new(policy: Policy, state: IngestState, recent: Vec<Anchor>) -> Self {
+        let oldest = recent.first().map(|row| row.event_id);
+        let is_older = |row: &&Anchor| oldest.is_none_or(|oldest| row.event_id < oldest);
+        let begun_with = state.begun_with.iter().filter(is_older).cloned();
+        let recent = begun_with.chain(recent).collect();
         let mut machine = Self {
             policy,
             page_max: None,
             asks_limits: true,
             gaps: Gaps::new(state.gaps.clone()),
             proof: state.anchor.clone().or_else(|| state.head.clone()),
-            recent: recent.into(),
+            recent,
             phase: Phase::Following,
             state,
             pace: Pace::default(),

@@ -10,6 +10,9 @@ use crate::{
     journal::Append,
 };
 
+/// So many rows of the first answer are remembered: they are in no journal.
+const BEGUN_WITH: usize = 8;
+
 /// How much is asked for; it becomes less when the first page fails though the site lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Start {
@@ -93,6 +96,8 @@ impl Machine {
         for row in &rows {
             self.climb(&row.facts, answer.site_time);
         }
+        let skip = self.recent.len().saturating_sub(BEGUN_WITH);
+        self.state.begun_with = self.recent.iter().skip(skip).cloned().collect();
         Some(self.append(None, Vec::new()))
     }
 

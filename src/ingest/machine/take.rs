@@ -128,6 +128,11 @@ impl Machine {
         }
         if self.recent.len() > RECENT {
             self.recent.pop_front();
+            let oldest = self.recent.front().map(|row| row.event_id);
+            let is_older = |row: &Anchor| oldest.is_some_and(|oldest| row.event_id < oldest);
+            if self.state.begun_with.last().is_some_and(is_older) {
+                self.state.begun_with.clear();
+            }
         }
         self.state.head = Some(anchor);
     }

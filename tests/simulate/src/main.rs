@@ -7,6 +7,7 @@ mod coverage;
 mod plan;
 mod process;
 mod queue;
+mod reach;
 mod shrink;
 mod site;
 mod story;
@@ -68,6 +69,8 @@ fn main() -> ExitCode {
     if shows_table {
         print!("{}", sum.coverage.table());
     }
+    let reached = coverage::judge(&sum.coverage);
+    println!("{reached}");
     let seconds = began.elapsed().as_secs_f64();
     println!(
         "simulate: {} seeds, {} steps, {seconds:.1} s ({:.0} seeds/s); {} h of virtual time, {} events, {} crashes; fewest steps {}",

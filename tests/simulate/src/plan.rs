@@ -86,9 +86,13 @@ pub(crate) enum Vice {
     Slow,
     /// It disables itself now and then.
     Unhealthy,
+    /// The kernel does not start it.
+    Unstartable,
+    /// It closes its output while it shakes hands, and lives on.
+    Mute,
 }
 
-pub(crate) const VICES: [Vice; 13] = [
+pub(crate) const VICES: [Vice; 15] = [
     Vice::Nothing,
     Vice::Flaky,
     Vice::Poisoned,
@@ -102,6 +106,8 @@ pub(crate) const VICES: [Vice; 13] = [
     Vice::Calling,
     Vice::Slow,
     Vice::Unhealthy,
+    Vice::Unstartable,
+    Vice::Mute,
 ];
 
 /// Something that goes wrong, or that an operator does. Times are in milliseconds.
@@ -190,6 +196,9 @@ impl Plan {
         let mut faults: Vec<(u64, Fault)> = (0..count)
             .map(|_| (rng.u64(0..FAULTS_MS), fault(&mut rng, plugins.len() as u8)))
             .collect();
+        for _ in 0..rng.u8(0..4) {
+            faults.extend(cluster(&mut rng, plugins.len() as u8));
+        }
         faults.sort_by_key(|(at, _)| *at);
         Self {
             seed,
@@ -240,6 +249,35 @@ fn plugin(rng: &mut Rng, at: usize) -> PluginPlan {
             VICES[rng.usize(0..VICES.len())]
         },
     }
+}
+
+/// Much happens to one plugin at once: what comes while it starts, is tried, drains or stops.
+fn cluster(rng: &mut Rng, plugins: u8) -> Vec<(u64, Fault)> {
+    let (who, mut at) = (rng.u8(0..plugins), rng.u64(60_000..FAULTS_MS));
+    let tried = [
+        Vice::Nothing,
+        Vice::Unusable,
+        Vice::Mute,
+        Vice::Flaky,
+        Vice::Hanging,
+        Vice::Slow,
+        Vice::Misconfigured,
+    ];
+    let mut faults = vec![(at, Fault::Change(who, tried[rng.usize(0..tried.len())]))];
+    for _ in 0..rng.u8(2..7) {
+        at += [2, 8, 40, 150, 300, 12_000][rng.usize(0..6)] + rng.u64(0..20);
+        let long = [5, 30, 250, 9000][rng.usize(0..4)];
+        let fault = match rng.u8(0..11) {
+            0..=3 => Fault::Change(who, tried[rng.usize(0..tried.len())]),
+            4..=5 => Fault::Vanish(who, long),
+            6..=7 => Fault::Disable(who, long),
+            8 => Fault::Off(who, long),
+            9 => Fault::Signal(who),
+            _ => Fault::Stop(2000),
+        };
+        faults.push((at, fault));
+    }
+    faults
 }
 
 fn fault(rng: &mut Rng, plugins: u8) -> Fault {

@@ -24,6 +24,8 @@ pub(crate) enum Say {
     Pause(u64),
     /// It disables itself.
     Unhealthy,
+    /// It closed its output some time ago, and lives on.
+    Closed,
     /// The answer to `shutdown`.
     Bye,
 }

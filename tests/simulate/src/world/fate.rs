@@ -126,17 +126,37 @@ impl World<'_> {
         let Some(step) = ladder.tick(now) else { return };
         let hangs = self.processes[process].hangs;
         match step {
-            Step::Ask if !hangs => self.queue.after(4, Due::Says(process, Say::Bye)),
+            Step::Ask if !hangs => {
+                let takes = 3 + self
+                    .chance
+                    .below(Die::Handshake, process as u64, 3, 4)
+                    .pow(5);
+                self.queue.after(takes, Due::Says(process, Say::Bye));
+            }
             Step::CloseInput if !hangs => self.ends(process, End::Code(0), 3),
             // One that hangs in a handler takes no SIGTERM either.
             Step::Terminate if !hangs || self.processes[process].vice != Vice::Hanging => {
-                self.ends(process, End::Killed, 5);
+                let takes = 2 + self
+                    .chance
+                    .below(Die::Handshake, process as u64, 4, 4)
+                    .pow(5);
+                self.ends(process, End::Killed, takes);
             }
             Step::Kill => self.ends(process, End::Killed, 2),
             Step::Unkillable => self
                 .check
                 .fail(|| format!("plugin {who}: a killed process does not end")),
             _ => {}
+        }
+    }
+
+    /// It lives on, but can answer nothing any more.
+    pub(super) fn closed(&mut self, who: usize, is_candidate: bool) {
+        match self.tasks[who].slot(is_candidate) {
+            Some(run) if run.ladder.is_some() => {}
+            Some(_) if is_candidate => self.invalid(who),
+            Some(_) => self.step(who, Input::Hung("it closed its output".into())),
+            None => {}
         }
     }
 
@@ -217,7 +237,8 @@ impl World<'_> {
     }
 }
 
-fn word_of(state: &State) -> &'static str {
+/// Where a life stands, in a word.
+pub(crate) fn word_of(state: &State) -> &'static str {
     match state {
         State::Stopped => "stopped",
         State::Starting => "starting",
@@ -248,7 +269,8 @@ fn word_of(state: &State) -> &'static str {
     }
 }
 
-fn word_of_input(input: &Input) -> &'static str {
+/// What came, in a word.
+pub(crate) fn word_of_input(input: &Input) -> &'static str {
     match input {
         Input::Start => "start",
         Input::Ready => "ready",

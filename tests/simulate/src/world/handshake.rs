@@ -55,6 +55,9 @@ impl World<'_> {
         let Some(spawning) = self.tasks[who].spawning.pop_front() else {
             return;
         };
+        if spawning.file.vice == Vice::Unstartable {
+            return self.not_started(who, &spawning);
+        }
         let process = self.processes.len();
         self.processes.push(Process {
             plugin: who,
@@ -77,6 +80,7 @@ impl World<'_> {
         let takes = 1 + self.chance.below(Die::Handshake, process as u64, 0, 200);
         match spawning.file.vice {
             Vice::Stillborn => self.ends(process, End::Code(1), takes),
+            Vice::Mute => self.queue.after(takes, Due::Says(process, Say::Closed)),
             Vice::Silent => self.processes[process].hangs = true,
             vice => self.queue.after(
                 takes,
@@ -96,6 +100,32 @@ impl World<'_> {
         self.advance(who);
     }
 
+    /// The kernel refused it.
+    fn not_started(&mut self, who: usize, spawning: &Spawning) {
+        let error = String::new();
+        let is_leaving = matches!(
+            self.tasks[who].life.state(),
+            State::Draining(_) | State::Stopping(_)
+        );
+        if spawning.is_candidate {
+            if !spawning.is_doomed {
+                self.tell_invalid(who);
+            }
+            self.step(who, Input::CandidateGone);
+        } else if is_leaving {
+            self.step(
+                who,
+                Input::Exited {
+                    error,
+                    counts: false,
+                },
+            );
+        } else {
+            self.step(who, Input::StartFailed(error));
+        }
+        self.advance(who);
+    }
+
     /// The answer to `initialize`.
     pub(super) fn initialized(&mut self, who: usize, is_candidate: bool, is_usable: bool) {
         let Some(run) = self.tasks[who].slot(is_candidate) else {
@@ -104,6 +134,14 @@ impl World<'_> {
         match (is_usable, is_candidate) {
             (true, true) => {
                 run.handshake_until = None;
+                let (process, vice) = (run.process, run.file.vice);
+                match self.chance.below(Die::Handshake, process as u64, 5, 4) {
+                    0 if vice == Vice::Flaky => self.ends(process, End::Code(1), 20),
+                    1 if vice == Vice::Flaky => {
+                        self.queue.after(20, Due::Says(process, Say::Closed))
+                    }
+                    _ => {}
+                }
                 self.step(who, Input::Validated);
             }
             (true, false) => self.begin(who),
@@ -237,7 +275,7 @@ impl World<'_> {
     }
 
     /// The changed version does not work; the old one goes on.
-    fn invalid(&mut self, who: usize) {
+    pub(super) fn invalid(&mut self, who: usize) {
         self.tell_invalid(who);
         self.step(who, Input::Invalid);
     }

@@ -20,6 +20,7 @@ use sgeventd::{
     journal::{Journal, Model},
 };
 
+pub(crate) use self::fate::{word_of, word_of_input};
 use self::{alerts::Alerts, ingest::Ingest, task::Task, writer::Writer};
 use crate::{
     chance::{Chance, Die},
@@ -171,7 +172,8 @@ impl<'a> World<'a> {
             self.outlive();
         } else {
             self.live_until(faults_end + AFTERWARDS);
-            while self.steps < STEPS_MIN && self.check.wrong.is_none() {
+            let end = self.queue.now + SETTLED_WITHIN;
+            while self.steps < STEPS_MIN && self.queue.now < end && self.check.wrong.is_none() {
                 self.live_until(self.queue.now + LOOK);
             }
         }

@@ -99,6 +99,7 @@ impl World<'_> {
                     self.step(who, Input::Refused(Cause::Itself(String::new())));
                 }
             }
+            Say::Closed => self.closed(who, is_candidate),
             Say::Bye => {
                 let now = self.mono();
                 if let Some(ladder) = self.tasks[who]
