@@ -9,8 +9,66 @@ use crate::reach;
 /// A machine, where it stood, what came, where it went.
 pub(crate) type Transition = (&'static str, &'static str, &'static str, &'static str);
 
+/// Seeds that take what the first thousand do not: `simulate --seeds 60000 --all --rare` finds them.
+pub(crate) const RARE: &[u64] = &[];
+
 /// What the other machines can do in a run of the simulator, as this page promises it; of a plugin's life `reach` knows.
-const OTHERS: &[Transition] = &[];
+const OTHERS: &[Transition] = &[
+    ("alert", "known", "begins", "silence"),
+    ("alert", "known", "ends", "mailed"),
+    ("alert", "known", "ends", "shown as over"),
+    ("alert", "known", "ends", "silence"),
+    ("alert", "known", "happens", "silence"),
+    ("alert", "known", "time", "mailed"),
+    ("alert", "new", "begins", "shown"),
+    ("alert", "new", "happens", "shown once"),
+    ("event", "cancelled", "late", "hung"),
+    ("event", "out", "crash alone", "back"),
+    ("event", "out", "crash in company", "back"),
+    ("event", "out", "dead", "charged"),
+    ("event", "out", "dead", "free"),
+    ("event", "out", "ended from outside", "back"),
+    ("event", "out", "failed", "charged"),
+    ("event", "out", "failed", "free"),
+    ("event", "out", "late", "cancelled"),
+    ("event", "out", "ok", "charged"),
+    ("event", "out", "ok", "free"),
+    ("event", "out", "retry", "charged"),
+    ("event", "out", "retry", "free"),
+    ("event", "out", "skip", "charged"),
+    ("event", "out", "skip", "free"),
+    ("event", "waiting", "handed out", "out"),
+    ("event", "waiting", "refusal", "failing"),
+    ("event", "waiting", "refusal", "on_error"),
+    ("ingest", "following", "answered", "following"),
+    ("ingest", "following", "answered", "halted"),
+    ("ingest", "following", "answered", "searching"),
+    ("ingest", "following", "beside", "following"),
+    ("ingest", "following", "failed", "following"),
+    ("ingest", "following", "failed", "probing"),
+    ("ingest", "halted", "accepted", "following"),
+    ("ingest", "halted", "answered", "following"),
+    ("ingest", "halted", "answered", "halted"),
+    ("ingest", "halted", "beside", "halted"),
+    ("ingest", "halted", "failed", "halted"),
+    ("ingest", "narrowing", "answered", "following"),
+    ("ingest", "narrowing", "answered", "halted"),
+    ("ingest", "narrowing", "answered", "narrowing"),
+    ("ingest", "narrowing", "answered", "searching"),
+    ("ingest", "narrowing", "failed", "narrowing"),
+    ("ingest", "probing", "answered", "following"),
+    ("ingest", "probing", "answered", "narrowing"),
+    ("ingest", "probing", "beside", "probing"),
+    ("ingest", "probing", "failed", "probing"),
+    ("ingest", "searching", "answered", "following"),
+    ("ingest", "searching", "answered", "halted"),
+    ("ingest", "searching", "answered", "searching"),
+    ("ingest", "searching", "beside", "searching"),
+    ("ingest", "searching", "failed", "searching"),
+    ("ingest", "starting", "answered", "following"),
+    ("ingest", "starting", "answered", "starting"),
+    ("ingest", "starting", "failed", "starting"),
+];
 
 /// How much of what the machines can do was done.
 #[derive(Debug)]
@@ -28,10 +86,13 @@ pub(crate) fn judge(seen: &Coverage) -> Reached {
     all.extend(OTHERS);
     let (impossible, possible): (Vec<_>, Vec<_>) =
         all.iter().partition(|t| reach::impossible(t).is_some());
-    let missing = possible.iter().filter(|t| !seen.0.contains_key(**t));
-    let unknown = seen.0.keys().filter(|t| !possible.contains(t));
+    let missing = possible.iter().filter(|t| !seen.taken.contains_key(**t));
+    let unknown = seen.taken.keys().filter(|t| !possible.contains(t));
     Reached {
-        taken: possible.iter().filter(|t| seen.0.contains_key(**t)).count(),
+        taken: possible
+            .iter()
+            .filter(|t| seen.taken.contains_key(**t))
+            .count(),
         impossible: impossible.len(),
         missing: missing.map(|t| **t).collect(),
         unknown: unknown.copied().collect(),
@@ -66,7 +127,12 @@ impl fmt::Display for Reached {
 
 /// How often each was taken.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Coverage(FxHashMap<Transition, u64>);
+pub(crate) struct Coverage {
+    /// How often, and the first seed that took it.
+    taken: FxHashMap<Transition, (u64, u64)>,
+    /// The seed that runs.
+    pub(crate) seed: u64,
+}
 
 impl Coverage {
     /// One was taken.
@@ -77,22 +143,36 @@ impl Coverage {
         what: &'static str,
         to: &'static str,
     ) {
-        *self.0.entry((machine, from, what, to)).or_default() += 1;
+        let taken = self
+            .taken
+            .entry((machine, from, what, to))
+            .or_insert((0, self.seed));
+        taken.0 += 1;
     }
 
     /// Adds what another thread saw.
     pub(crate) fn add(&mut self, other: &Self) {
-        for (transition, count) in &other.0 {
-            *self.0.entry(*transition).or_default() += count;
+        for (transition, (count, seed)) in &other.taken {
+            let taken = self.taken.entry(*transition).or_insert((0, *seed));
+            *taken = (taken.0 + count, taken.1.min(*seed));
         }
+    }
+
+    /// The seeds above a number that took something first.
+    pub(crate) fn rare(&self, above: u64) -> Vec<u64> {
+        let seeds = self.taken.values().map(|(_, seed)| *seed);
+        let mut rare: Vec<u64> = seeds.filter(|seed| *seed > above).collect();
+        rare.sort_unstable();
+        rare.dedup();
+        rare
     }
 
     /// All of them, sorted, with how often.
     pub(crate) fn list(&self) -> Vec<(Transition, u64)> {
         let mut list: Vec<_> = self
-            .0
+            .taken
             .iter()
-            .map(|(transition, count)| (*transition, *count))
+            .map(|(transition, (count, _))| (*transition, *count))
             .collect();
         list.sort_unstable();
         list

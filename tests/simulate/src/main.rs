@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     let (mut first, mut seeds, mut one, mut shows_table) = (1, 1000, None, false);
     let mut lines = 60;
     let mut goes_on = false;
+    let mut shows_rare = false;
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse().ok());
         match argument.as_str() {
@@ -52,10 +53,11 @@ fn main() -> ExitCode {
             "--lines" => lines = number().map_or(lines, |number: u64| number as usize),
             "--seed" => one = number(),
             "--all" => goes_on = true,
+            "--rare" => shows_rare = true,
             "--coverage" => shows_table = true,
             other => {
                 eprintln!(
-                    "unknown argument {other}; allowed: --seeds N, --first N, --seed N, --lines N, --all, --coverage"
+                    "unknown argument {other}; allowed: --seeds N, --first N, --seed N, --lines N, --all, --rare, --coverage"
                 );
                 return ExitCode::from(2);
             }
@@ -71,6 +73,12 @@ fn main() -> ExitCode {
     }
     let reached = coverage::judge(&sum.coverage);
     println!("{reached}");
+    if shows_rare {
+        println!(
+            "seeds for what the first thousand do not: {:?}",
+            sum.coverage.rare(1000)
+        );
+    }
     let seconds = began.elapsed().as_secs_f64();
     println!(
         "simulate: {} seeds, {} steps, {seconds:.1} s ({:.0} seeds/s); {} h of virtual time, {} events, {} crashes; fewest steps {}",
@@ -104,6 +112,7 @@ fn run_many(first: u64, seeds: u64, goes_on: bool) -> Sum {
             if seed >= first + seeds {
                 break;
             }
+            sum.coverage.seed = seed;
             let outcome = run(&Plan::of(seed), &mut sum.coverage);
             sum.add(&outcome);
             if let Some(wrong) = outcome.wrong {

@@ -50,6 +50,8 @@ pub(crate) struct Book {
     early: FxHashSet<u64>,
     /// Where it began; what is not above it is not its.
     from: u64,
+    /// At work when the process ended by itself: one at a time until these are settled.
+    suspects: BTreeSet<u64>,
     /// Since the last change was made.
     tally: Counts,
     /// What it counted in all, as committed.
@@ -108,6 +110,7 @@ impl Book {
             dead: BTreeSet::new(),
             early: FxHashSet::default(),
             from: 0,
+            suspects: BTreeSet::new(),
             tally: Counts::default(),
             counts: Counts::default(),
             at_sea: Counts::default(),
@@ -146,6 +149,7 @@ impl Book {
     }
 
     fn settled(&mut self, seq: u64) {
+        self.suspects.remove(&seq);
         if let Some(lane) = self.recent.get(&seq)
             && let Some(book) = self.lanes.get_mut(lane)
         {
@@ -167,6 +171,11 @@ impl Book {
         self.settled(seq.0);
     }
 
+    /// The process ended by itself with these at work.
+    pub(crate) fn crashed(&mut self, at_work: &[Seq]) {
+        self.suspects.extend(at_work.iter().map(|seq| seq.0));
+    }
+
     /// The daemon ended: what was not committed is forgotten.
     pub(crate) fn forget(&mut self) {
         self.tries = self
@@ -181,6 +190,7 @@ impl Book {
             self.lanes.entry(*lane).or_default().unsettled.insert(*seq);
         }
         (self.tally, self.at_sea) = (Counts::default(), Counts::default());
+        self.suspects.clear();
     }
 
     /// The dispatcher was made anew: what it does not want any more is skipped, and another order begins from here.
@@ -192,6 +202,7 @@ impl Book {
         events: &[Known],
     ) {
         self.on_error = on_error;
+        self.suspects.clear();
         let wants = self.wants;
         let is_wanted = |seq: u64| {
             let known = usize::try_from(seq - 1).ok().and_then(|at| events.get(at));
@@ -253,12 +264,17 @@ impl Book {
 
 impl Check {
     /// An event is handed out.
-    pub(crate) fn delivered(&mut self, who: usize, seq: Seq, is_replay: bool) {
+    pub(crate) fn delivered(&mut self, who: usize, seq: Seq, is_replay: bool, at_work: usize) {
         let Some(known) = self.known(seq).copied() else {
             return self.fail(|| format!("position {seq} is handed out and is not on disk"));
         };
         let book = &mut self.plugins[who];
         book.tally.delivered += 1;
+        let tries = book.tries.get(&seq.0).copied().unwrap_or_default();
+        let on_disk = book.open.get(&seq.0).copied().unwrap_or_default();
+        let is_used_up = book.on_error != OnError::Stop
+            && (tries.attempts >= book.max_attempts || tries.crashes >= 2);
+        let is_in_company = at_work > 0 && !book.suspects.is_empty();
         let is_settled = seq.0 <= book.position && !book.open.contains_key(&seq.0);
         let lane = known.lane(book.order, seq);
         let is_exempt = is_replay || book.exempt.contains(&seq.0);
@@ -284,6 +300,17 @@ impl Check {
                     "plugin {who}: event {seq} is handed out again, and its settlement is on disk"
                 )
             });
+        }
+        if is_used_up {
+            self.fail(|| format!("plugin {who}: event {seq} is handed out again after {tries:?}"));
+        }
+        if tries.crashes > on_disk.crashes {
+            self.fail(|| {
+                format!("plugin {who}: event {seq} is handed out again before its crash is on disk")
+            });
+        }
+        if is_in_company {
+            self.fail(|| format!("plugin {who}: event {seq} is handed out beside another before those that crashed are settled"));
         }
         if !is_next && !is_exempt {
             self.fail(|| format!("plugin {who}: event {seq} of {lane:?} is handed out; {waiting:?} waits, {highest} was the highest"));

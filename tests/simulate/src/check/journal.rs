@@ -1,5 +1,7 @@
 //! Ingest: every event once, and nothing given up that could have been read.
 
+use std::time::Duration;
+
 use sgeventd::{
     ident::EventId,
     journal::{Append, Appended, Gap},
@@ -10,14 +12,15 @@ use crate::site::Site;
 
 impl Check {
     /// An answer was committed. `shown_to`: the answer shows what the site had committed up to then; none: an operator accepted the site.
-    /// `given_up`: what was said to be given up by it.
+    /// `given_up`: what was said to be given up by it, by the site's clock at the age that is allowed.
     pub(crate) fn appended(
         &mut self,
         append: &Append,
         appended: &Appended,
-        given_up: &[Gap],
+        given_up: (&[Gap], Duration),
         site: &Site,
         shown_to: Option<u64>,
+        now: u64,
     ) {
         if appended.fresh.len() != append.events.len() {
             let ids: Vec<_> = append
@@ -44,7 +47,11 @@ impl Check {
             self.began = Some((if is_latest { head } else { 0 }, shown_to.unwrap_or(0)));
         }
         if let Some(shown_to) = shown_to {
-            for gap in given_up {
+            for gap in given_up.0 {
+                let age = site.clock(now) - gap.since;
+                if age < given_up.1 {
+                    self.fail(|| format!("event {} is given up at an age of {age:?}", gap.first));
+                }
                 self.give_up(gap, state.timeline.0, site, shown_to);
             }
             if self.gaps != state.gaps {

@@ -213,6 +213,9 @@ impl World<'_> {
         if let ([seq], End::Code(_), false) = (&at_work[..], end, is_asked) {
             self.check.plugins[who].crashed_alone(*seq);
         }
+        if is_own {
+            self.check.plugins[who].crashed(&at_work);
+        }
         if !at_work.is_empty() {
             let what = match (is_own, at_work.len()) {
                 (false, _) => "ended from outside",

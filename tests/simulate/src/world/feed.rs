@@ -81,7 +81,11 @@ impl World<'_> {
     fn deliver(&mut self, who: usize, delivery: Delivery) {
         let now = self.mono();
         let seq = delivery.event.seq;
-        self.check.delivered(who, seq, delivery.is_replay);
+        let at_work = self.tasks[who]
+            .run
+            .as_ref()
+            .map_or(0, |run| run.flights.len());
+        self.check.delivered(who, seq, delivery.is_replay, at_work);
         if self.plan.plugins[who].waits && self.tasks[who - 1].settled < seq {
             self.check
                 .fail(|| format!("plugin {who} gets event {seq} before the one that it waits for"));

@@ -1,5 +1,7 @@
 //! The writer as a model: everything that is queued goes to the disk as one transaction, and is answered after it.
 
+use std::time::Duration;
+
 use futures::FutureExt as _;
 use sgeventd::{
     ident::Seq,
@@ -132,8 +134,16 @@ impl World<'_> {
         match (op, outcome, from) {
             (Op::Append { append, .. }, Outcome::Appended(appended), From::Ingest(shown_to)) => {
                 let given_up = std::mem::take(&mut self.ingest.given_up);
-                self.check
-                    .appended(append, appended, &given_up, &self.site, shown_to);
+                let allowed = Duration::from_secs(self.plan.gap_give_up_s);
+                let now = self.queue.now;
+                self.check.appended(
+                    append,
+                    appended,
+                    (&given_up, allowed),
+                    &self.site,
+                    shown_to,
+                    now,
+                );
             }
             (Op::Cursor { change, .. }, Outcome::Cursor { .. }, _) => {
                 if let Some(who) = who {
