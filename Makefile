@@ -4,7 +4,7 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help demo test forget-proof test-rust test-python kill-loop bench lint fmt audit install-test-needs
+.PHONY: help demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop bench lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -12,7 +12,7 @@ help: ## this list
 demo: ## a made-up site, the daemon and plugins in three languages
 	cargo run --release -- demo
 
-test: install-test-needs forget-proof test-rust test-python ## installs what the tests need and runs them all
+test: install-test-needs forget-proof test-rust test-simulate test-python ## installs what the tests need and runs them all
 	@tests/proof/collect
 
 forget-proof:
@@ -30,10 +30,20 @@ test-rust:
 	cargo build --workspace
 	SGEVENTD_TEST_PYTHON=$(abspath $(PY)) cargo test --workspace
 
+test-simulate:
+	cargo run --release --quiet -p sgeventd-simulate -- --seeds 1000 --coverage --proof $(TARGET)/proof/runs
+
 test-python:
 	cd sdk-python && $(abspath $(PY)) -m pytest -q
 	$(PYTHON) sdk-python/tests/run_all_pythons.py
 	$(PY) -m pytest -q tests/python/sandbox
+
+SEEDS ?= 100000
+simulate: ## a whole daemon under virtual time: SEEDS=n of them, or SEED=n alone with its story
+	cargo run --release --quiet -p sgeventd-simulate -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --proof $(TARGET)/proof/runs)
+
+mutants: ## breaks the real code in one line after the other, and lets the simulator find it; NAMES="a b" for some
+	tests/simulate/mutate $(NAMES)
 
 KILLS ?= 1000
 kill-loop: ## kills the daemon KILLS times (about 2 s each; SEED=n draws the moments) and judges what is left

@@ -1,6 +1,13 @@
 //! A whole daemon in one thread under virtual time, driven by a seed: `simulate --seeds 1000`, or `simulate --seed 7` for
 //! one seed with its story.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_types,
+    reason = "a program for a terminal, which says how long it took"
+)]
+
 mod chance;
 mod check;
 mod coverage;
@@ -14,14 +21,15 @@ mod story;
 mod world;
 
 use std::{
+    path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     thread,
     time::Instant,
 };
 
 use self::{
-    coverage::Coverage,
+    coverage::{Coverage, Reached},
     plan::Plan,
     world::{Outcome, World},
 };
@@ -39,79 +47,121 @@ struct Sum {
     failed: Vec<(u64, String)>,
 }
 
-fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let (mut first, mut seeds, mut one, mut shows_table) = (1, 1000, None, false);
-    let mut lines = 60;
-    let mut goes_on = false;
-    let mut shows_rare = false;
-    while let Some(argument) = arguments.next() {
-        let mut number = || arguments.next().and_then(|text| text.parse().ok());
-        match argument.as_str() {
-            "--seeds" => seeds = number().unwrap_or(seeds),
-            "--first" => first = number().unwrap_or(first),
-            "--lines" => lines = number().map_or(lines, |number: u64| number as usize),
-            "--seed" => one = number(),
-            "--all" => goes_on = true,
-            "--rare" => shows_rare = true,
-            "--coverage" => shows_table = true,
-            other => {
-                eprintln!(
-                    "unknown argument {other}; allowed: --seeds N, --first N, --seed N, --lines N, --all, --rare, --coverage"
-                );
-                return ExitCode::from(2);
+/// What may be asked for.
+const OPTIONS: &str =
+    "--seeds N, --first N, --seed N, --lines N, --all, --coverage, --rare, --proof FOLDER";
+
+/// What was asked for.
+struct Wanted {
+    first: u64,
+    seeds: u64,
+    /// One seed, with its story.
+    one: Option<u64>,
+    /// Lines of a story.
+    lines: usize,
+    /// A failure ends nothing.
+    goes_on: bool,
+    /// Everything that the machines can do must be done.
+    is_full: bool,
+    /// Seeds that do what the first thousand do not are named.
+    shows_rare: bool,
+    /// The folder for the yardstick's line.
+    proof: Option<PathBuf>,
+}
+
+impl Wanted {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut wanted = Self {
+            first: 1,
+            seeds: 1000,
+            one: None,
+            lines: 60,
+            goes_on: false,
+            is_full: false,
+            shows_rare: false,
+            proof: None,
+        };
+        while let Some(argument) = arguments.next() {
+            let mut number = || {
+                let text = arguments.next().unwrap_or_default();
+                let number = text.parse::<u64>();
+                number.map_err(|_| format!("{argument} {text}: allowed: a number"))
+            };
+            match argument.as_str() {
+                "--seeds" => wanted.seeds = number()?,
+                "--first" => wanted.first = number()?,
+                "--seed" => wanted.one = Some(number()?),
+                "--lines" => wanted.lines = usize::try_from(number()?).unwrap_or(usize::MAX),
+                "--all" => wanted.goes_on = true,
+                "--coverage" => wanted.is_full = true,
+                "--rare" => wanted.shows_rare = true,
+                "--proof" => wanted.proof = arguments.next().map(PathBuf::from),
+                other => return Err(format!("{other}: allowed: {OPTIONS}")),
             }
         }
+        Ok(wanted)
     }
-    if let Some(seed) = one {
-        return tell_one(seed, lines);
+}
+
+fn main() -> ExitCode {
+    let wanted = match Wanted::read(std::env::args().skip(1)) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            eprintln!("simulate: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(seed) = wanted.one {
+        return tell_one(seed, wanted.lines);
     }
     let began = Instant::now();
-    let sum = run_many(first, seeds, goes_on);
-    if shows_table {
+    let mut seeds: Vec<u64> = (wanted.first..wanted.first + wanted.seeds).collect();
+    if wanted.is_full {
+        seeds.extend(coverage::RARE);
+    }
+    let mut sum = run_many(&seeds, wanted.goes_on);
+    let reached = coverage::judge(&sum.coverage);
+    if wanted.is_full {
         print!("{}", sum.coverage.table());
     }
-    let reached = coverage::judge(&sum.coverage);
     println!("{reached}");
-    if shows_rare {
+    if wanted.shows_rare {
         println!(
             "seeds for what the first thousand do not: {:?}",
             sum.coverage.rare(1000)
         );
     }
-    let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "simulate: {} seeds, {} steps, {seconds:.1} s ({:.0} seeds/s); {} h of virtual time, {} events, {} crashes; fewest steps {}",
-        sum.seeds,
-        sum.steps,
-        sum.seeds as f64 / seconds,
-        sum.virtual_ms / 3_600_000,
-        sum.journaled,
-        sum.crashes,
-        sum.fewest.unwrap_or(0),
-    );
-    let mut failed = sum.failed;
-    failed.sort();
-    for (seed, wrong) in &failed {
+    sum.failed.sort();
+    for (seed, wrong) in &sum.failed {
         println!("seed {seed}: {wrong}");
     }
-    match failed.first() {
-        None => ExitCode::SUCCESS,
-        Some(_) if goes_on => ExitCode::FAILURE,
-        Some((seed, _)) => tell_one(*seed, lines),
+    if let (Some((seed, _)), false) = (sum.failed.first(), wanted.goes_on) {
+        tell_one(*seed, wanted.lines);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    if let Some(folder) = &wanted.proof
+        && let Err(error) = sum.keep(folder, seconds, &reached)
+    {
+        eprintln!("simulate: cannot write to {}: {error}", folder.display());
+        return ExitCode::FAILURE;
+    }
+    println!("{}", sum.line(seconds));
+    if sum.failed.is_empty() && (reached.is_full() || !wanted.is_full) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
 /// Runs seeds on all cores until one fails, or all of them.
-fn run_many(first: u64, seeds: u64, goes_on: bool) -> Sum {
-    let (next, stops) = (AtomicU64::new(first), AtomicBool::new(false));
+fn run_many(seeds: &[u64], goes_on: bool) -> Sum {
+    let (next, stops) = (AtomicUsize::new(0), AtomicBool::new(false));
     let work = || {
         let mut sum = Sum::default();
         while !stops.load(Relaxed) {
-            let seed = next.fetch_add(1, Relaxed);
-            if seed >= first + seeds {
+            let Some(seed) = seeds.get(next.fetch_add(1, Relaxed)).copied() else {
                 break;
-            }
+            };
             sum.coverage.seed = seed;
             let outcome = run(&Plan::of(seed), &mut sum.coverage);
             sum.add(&outcome);
@@ -157,6 +207,43 @@ fn tell_one(seed: u64, lines: usize) -> ExitCode {
 }
 
 impl Sum {
+    /// The last line: how much was run, and how fast.
+    fn line(&self, seconds: f64) -> String {
+        format!(
+            "simulate: {} seeds, {} steps, {seconds:.1} s ({:.0} seeds/s); {} h of virtual time, {} events, {} crashes; {} seeds failed",
+            self.seeds,
+            self.steps,
+            self.seeds as f64 / seconds,
+            self.virtual_ms / 3_600_000,
+            self.journaled,
+            self.crashes,
+            self.failed.len(),
+        )
+    }
+
+    /// The line of the yardstick, as all runs about faults have it.
+    fn keep(&self, folder: &Path, seconds: f64, reached: &Reached) -> std::io::Result<()> {
+        let line = serde_json::json!({
+            "run": "simulate",
+            "rows": [],
+            "lost": self.failed.len(),
+            "dup": 0, "dup_bound": 0, "order": 0, "stuck": 0,
+            "alerts": {}, "quiet": null,
+            "more": {
+                "seeds": self.seeds,
+                "steps": self.steps,
+                "seconds": seconds,
+                "virtual_hours": self.virtual_ms / 3_600_000,
+                "events": self.journaled,
+                "crashes": self.crashes,
+                "fewest_steps": self.fewest,
+                "transitions": reached.to_string(),
+            },
+        });
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(folder.join("simulate.json"), line.to_string())
+    }
+
     fn add(&mut self, outcome: &Outcome) {
         self.seeds += 1;
         self.steps += outcome.steps;

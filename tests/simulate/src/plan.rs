@@ -202,7 +202,7 @@ impl Plan {
         faults.sort_by_key(|(at, _)| *at);
         Self {
             seed,
-            is_liveness: seed % 4 != 0,
+            is_liveness: !seed.is_multiple_of(4),
             work_ms: FAULTS_MS,
             // More plugins have more to do with each.
             pace_ms: rng.u64(500..800) * (1 + plugins.len() as u64),

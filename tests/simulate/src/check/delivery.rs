@@ -31,6 +31,8 @@ pub(crate) struct Book {
     order: Order,
     on_error: OnError,
     max_attempts: u32,
+    /// It stopped at events that failed, whatever is configured now: they get another try.
+    has_stopped: bool,
     wants: Wants,
     /// The version that runs wants all types.
     wants_all: bool,
@@ -94,6 +96,7 @@ impl Book {
             order: plan.order,
             on_error: plan.on_error,
             max_attempts: plan.max_attempts,
+            has_stopped: plan.on_error == OnError::Stop,
             wants: Wants {
                 kinds: plan.kinds,
                 by_meta: plan.by_meta,
@@ -272,8 +275,8 @@ impl Check {
         book.tally.delivered += 1;
         let tries = book.tries.get(&seq.0).copied().unwrap_or_default();
         let on_disk = book.open.get(&seq.0).copied().unwrap_or_default();
-        let is_used_up = book.on_error != OnError::Stop
-            && (tries.attempts >= book.max_attempts || tries.crashes >= 2);
+        let is_used_up =
+            !book.has_stopped && (tries.attempts >= book.max_attempts || tries.crashes >= 2);
         let is_in_company = at_work > 0 && !book.suspects.is_empty();
         let is_settled = seq.0 <= book.position && !book.open.contains_key(&seq.0);
         let lane = known.lane(book.order, seq);

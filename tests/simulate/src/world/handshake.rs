@@ -138,7 +138,7 @@ impl World<'_> {
                 match self.chance.below(Die::Handshake, process as u64, 5, 4) {
                     0 if vice == Vice::Flaky => self.ends(process, End::Code(1), 20),
                     1 if vice == Vice::Flaky => {
-                        self.queue.after(20, Due::Says(process, Say::Closed))
+                        self.queue.after(20, Due::Says(process, Say::Closed));
                     }
                     _ => {}
                 }

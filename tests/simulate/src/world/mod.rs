@@ -116,7 +116,7 @@ impl<'a> World<'a> {
             policy: 0,
         });
         let mut site = Site::new(chance, plan.site_page);
-        site.wanted_from = (plan.start == Start::Time).then(|| Unix(EPOCH + 30_000));
+        site.wanted_from = (plan.start == Start::Time).then_some(Unix(EPOCH + 30_000));
         let mut check = Check::new(&plan.plugins);
         check.may_be_before_us = plan.start == Start::Time;
         Self {

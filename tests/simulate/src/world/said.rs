@@ -25,7 +25,7 @@ impl World<'_> {
         }
         match self.processes[process].act(chance, event, attempt) {
             Act::Answers(answer, takes) => {
-                self.queue.after(takes, says(Say::Answer(request, answer)))
+                self.queue.after(takes, says(Say::Answer(request, answer)));
             }
             Act::Babbles(takes) => {
                 self.queue

@@ -172,7 +172,7 @@ impl World<'_> {
             }
             (Op::Rename { to, .. }, _, From::Operator(who)) => self.names[who] = to.clone(),
             (Op::Trigger { seq, .. }, Outcome::Done, From::Operator(who)) => {
-                self.check.plugins[who].reopened(*seq)
+                self.check.plugins[who].reopened(*seq);
             }
             _ => {}
         }
