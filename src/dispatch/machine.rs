@@ -501,7 +501,7 @@ impl Machine {
     }
 }
 
-fn new_entry(seq: Seq) -> OpenEntry {
+pub(super) fn new_entry(seq: Seq) -> OpenEntry {
     OpenEntry {
         seq,
         origin: Origin::Event,

@@ -210,6 +210,56 @@ fn a_delayed_retry_holds_up_its_lane_only() {
 }
 
 #[test]
+fn a_wall_clock_that_jumps_delays_no_retry() {
+    const HOUR: i64 = 3_600_000;
+    let mut world = World::new(vec![event(1, 1)], Policy::default());
+    world.turn();
+    world.answer(0, failed());
+    world.now.unix = Unix(world.now.unix.0 - 10 * HOUR);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.turn(), 1);
+    // Who goes on from the journal has that clock only: nothing waits for longer than anything may.
+    world.answer(0, failed());
+    world.commit();
+    world.now.unix = Unix(world.now.unix.0 - 100 * HOUR);
+    world.restart();
+    assert_eq!(world.turn(), 0);
+    world.pass(Duration::from_secs(3600));
+    assert_eq!(world.turn(), 1);
+    // At a stop the wait is written down by the clock as it is then.
+    world.answer(0, failed());
+    world.now.unix = Unix(world.now.unix.0 - HOUR / 2);
+    let rest = world.machine.take_rest(world.now);
+    world.disk.commit(rest);
+    world.restart();
+    world.pass(Duration::from_secs(40));
+    assert_eq!(world.turn(), 1);
+}
+
+#[test]
+fn a_triggered_event_above_the_position_takes_no_other_along() {
+    let events: Vec<_> = (1..=300).map(|seq| event(seq, seq)).collect();
+    let mut world = World::new(events, Policy::default());
+    let trigger = OpenEntry {
+        origin: crate::journal::Origin::Trigger,
+        ..super::machine::new_entry(Seq(299))
+    };
+    let last = Arc::clone(&world.events[298]);
+    world.machine.reopen(trigger, last, world.now);
+    let first = Arc::clone(&world.events[0]);
+    world.machine.handle_rows(&[first], world.now);
+    let rest = world.machine.take_rest(world.now);
+    assert_eq!(rest.position, Seq(1));
+    world.disk.commit(rest);
+    world.restart();
+    while world.settled.len() < 300 {
+        world.turn();
+        assert!(!world.out.is_empty(), "{:?}", world.settled.last());
+        world.answer(0, Disposition::Ok);
+    }
+}
+
+#[test]
 fn attempts_end_in_a_dead_letter_and_three_in_a_row_in_a_refusal() {
     let mut world = World::new(
         (1..=5).map(|seq| event(seq, seq)).collect(),

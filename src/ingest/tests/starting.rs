@@ -146,3 +146,48 @@ fn what_commits_late_below_the_first_row_of_a_time_is_ours_by_its_time() {
     world.live(10);
     assert_eq!(world.journaled, [2100, 2098]);
 }
+
+#[test]
+fn a_restored_site_is_noticed_though_the_journal_is_empty_and_the_daemon_was_killed() {
+    let mut policy = policy();
+    policy.start_from = StartFrom::Latest;
+    let mut world = World::new(policy);
+    world.commit(1..=10);
+    world.live(3);
+    // Restored to a few rows ago; the id of the head is not given out again, the others are.
+    world.site.rows.retain(|id, _| *id <= 5);
+    world.pass(Duration::from_secs(1));
+    world.commit((6..=9).chain(11..=20));
+    for _ in 0..3 {
+        world.restart();
+        world.live(100);
+        assert!(world.machine.is_halted(), "{:?}", world.notices);
+    }
+    let from = world
+        .machine
+        .would_accept_from()
+        .expect("some rows are as they were");
+    assert_eq!(from, EventId(6));
+    let append = world.machine.accept(from, world.now);
+    world.keep(append);
+    let told = world.machine.take_notices();
+    assert!(told.contains(&Notice::Accepted(EventId(6))), "{told:?}");
+    world.live(10);
+    let all: Vec<i64> = (6..=9).chain(11..=20).collect();
+    assert_eq!(world.journaled, all);
+}
+
+#[test]
+fn an_anchor_of_which_only_the_id_was_known_is_learned() {
+    let mut policy = policy();
+    policy.start_from = StartFrom::Latest;
+    let mut world = World::new(policy);
+    world.commit(1..=10);
+    world.site.spoils_all.insert(4);
+    world.live(60);
+    let head = world.state.head.clone().expect("it began");
+    assert_eq!(
+        (head.event_id, &*head.event_type),
+        (EventId(10), "Shotgun_Shot_Change")
+    );
+}

@@ -187,6 +187,18 @@ fn the_table() {
             vec![],
         ),
         (S::Draining(Then::Rest), exited(true), S::Stopped, vec![]),
+        (
+            S::Draining(Then::Disable(Cause::Operator)),
+            I::Enable,
+            S::Draining(Then::Start(Why::Enabled)),
+            vec![],
+        ),
+        (
+            S::Draining(Then::Disable(Cause::Operator)),
+            I::Changed,
+            S::Draining(Then::Disable(Cause::Operator)),
+            vec![],
+        ),
         (backoff(5), I::Shutdown, S::Stopped, vec![]),
     ] {
         let mut one = life(from.clone());
