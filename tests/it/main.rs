@@ -21,6 +21,7 @@ mod files_are_watched;
 mod ingest_asks_while_it_commits;
 mod mail;
 mod mail_is_in_nobodys_way;
+mod mutants_are_kept;
 mod names_stay;
 mod nothing_secret_is_written;
 mod plugins_wait_for_each_other;
