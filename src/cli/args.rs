@@ -17,7 +17,8 @@ const CTL_VERBS: &str = "\
 Verbs:
   fail kind=KIND [calls=N] [retry_after=S] [method=NAME] [id=ROW]
       http500 http502 http503 http429 html truncated fault reset hang
-      empty_page no_id null_row null_entity huge_row odd_row
+      drip endless_head short_length long_length bomb huge_page huge_length
+      empty_page no_id null_row null_entity huge_row odd_row twice shuffled edited
   poison id=ROW [field=NAME] pages with this row fail when the field is asked for; without one,
                              unless only ids are
   latency ms=N               every answer takes longer

@@ -54,7 +54,7 @@ impl Pace {
         wait
     }
 
-    /// The wait after a failure: exponential, ± 20 %, never shorter than the site asked for.
+    /// The wait after a failure: exponential, ± 20 %, never shorter than the site asked for or the first.
     pub(super) fn failed(
         &mut self,
         policy: &PacePolicy,
@@ -65,7 +65,9 @@ impl Pace {
         self.failures += 1;
         let wait = doubled
             .min(policy.max_retry_wait)
-            .mul_f32(0.8 + 0.4 * random);
+            .mul_f32(0.8 + 0.4 * random)
+            // A site in trouble is asked once a second at most.
+            .max(BACKOFF_MIN.min(policy.max_retry_wait));
         retry_after.map_or(wait, |asked| wait.max(asked.min(RETRY_AFTER_MAX)))
     }
 

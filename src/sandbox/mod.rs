@@ -12,6 +12,7 @@ mod filter;
 mod links;
 mod log;
 mod method;
+mod raw;
 mod read;
 mod relation;
 mod row;
@@ -28,5 +29,5 @@ mod trouble;
 mod value;
 mod view;
 
-pub use site::{Options, Sandbox};
+pub use site::{Asked, Options, Sandbox};
 pub use state::Scenario;

@@ -3,7 +3,7 @@
 //! In: connections. Out: answers; resets and silence when trouble is ordered.
 //! Never: a decision about an answer.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -22,8 +22,9 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     ctl::Verb,
+    raw,
     site::Shared,
-    trouble::{Answer, Outcome},
+    trouble::{Answer, Kind, Outcome},
 };
 use crate::clock::Clock;
 
@@ -74,7 +75,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, stop: CancellationTo
             let outcome = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Err(Abort::Closed),
-                outcome = respond(&shared, request) => outcome,
+                outcome = reply(&shared, request, handle) => outcome,
             };
             if matches!(outcome, Ok(None)) {
                 let linger = nix::libc::linger {
@@ -97,15 +98,37 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, stop: CancellationTo
 }
 
 /// A second handle of the socket: the first belongs to hyper, and a reset needs one.
-fn dup(stream: &TcpStream) -> io::Result<std::os::fd::OwnedFd> {
+fn dup(stream: &TcpStream) -> io::Result<OwnedFd> {
     std::os::fd::AsFd::as_fd(stream).try_clone_to_owned()
 }
 
 /// The answer; nothing for a reset.
-async fn respond(
+async fn reply(
     shared: &Shared,
     request: Request<Incoming>,
+    socket: &OwnedFd,
 ) -> Result<Option<Response<Full<Bytes>>>, Abort> {
+    match respond(shared, request).await? {
+        Reply::Answer(answer) => Ok(Some(response(answer))),
+        Reply::Reset => Ok(None),
+        Reply::Raw(kind) => {
+            if let Ok(socket) = socket.try_clone() {
+                // The caller may go away at any byte, which is what most of these are for.
+                let _gone = raw::write(kind, socket).await;
+            }
+            Err(Abort::Closed)
+        }
+    }
+}
+
+/// What is written to the caller.
+enum Reply {
+    Answer(Answer),
+    Reset,
+    Raw(Kind),
+}
+
+async fn respond(shared: &Shared, request: Request<Incoming>) -> Result<Reply, Abort> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_MAX).collect().await;
     let body = body.map_err(|_cause| Abort::Unreadable)?.to_bytes();
@@ -114,13 +137,14 @@ async fn respond(
         (Method::GET, "/_sandbox/truth") => {
             Answer::json(shared.state().truth(Clock::unix()).to_string())
         }
+        (Method::GET, "/_sandbox/asked") => Answer::json(shared.asked_json().to_string()),
         (Method::POST, path) if path.ends_with("/api3/json") => return call(shared, &body).await,
         (_, path) => plain(
             404,
             &format!("nothing at {path}; this is the sandbox of sgeventd: POST /api3/json"),
         ),
     };
-    Ok(Some(response(answer)))
+    Ok(Reply::Answer(answer))
 }
 
 fn plain(status: u16, text: &str) -> Answer {
@@ -143,7 +167,7 @@ fn order(shared: &Shared, body: &[u8]) -> Answer {
     }
 }
 
-async fn call(shared: &Shared, body: &[u8]) -> Result<Option<Response<Full<Bytes>>>, Abort> {
+async fn call(shared: &Shared, body: &[u8]) -> Result<Reply, Abort> {
     let cleared = shared.cleared.notified();
     tokio::pin!(cleared);
     // From here on a clear is not missed, also while the call is under way.
@@ -151,14 +175,17 @@ async fn call(shared: &Shared, body: &[u8]) -> Result<Option<Response<Full<Bytes
     let (outcome, latency) = {
         let mut state = shared.state();
         let latency = state.troubles.latency;
-        (state.call(body, Clock::unix()), latency + shared.page_delay)
+        let outcome = state.call(body, Clock::unix());
+        shared.note(state.method());
+        (outcome, latency + shared.page_delay)
     };
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
     match outcome {
-        Outcome::Answer(answer) => Ok(Some(response(answer))),
-        Outcome::Reset => Ok(None),
+        Outcome::Answer(answer) => Ok(Reply::Answer(answer)),
+        Outcome::Reset => Ok(Reply::Reset),
+        Outcome::Raw(kind) => Ok(Reply::Raw(kind)),
         Outcome::Hang => {
             cleared.await;
             Err(Abort::Closed)

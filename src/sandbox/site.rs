@@ -4,18 +4,31 @@
 //! Never: what an answer says.
 
 use std::{
+    collections::VecDeque,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use serde_json::Value;
-use tokio::{net::TcpListener, sync::Notify};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{ctl::Verb, server::serve, state::State};
 use crate::{clock::Clock, sandbox::Scenario, secret::Secret};
+
+/// Calls that are remembered.
+const ASKED_MAX: usize = 10_000;
+
+/// A call that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// When.
+    pub at: Instant,
+    /// `read`, `info`, `update`.
+    pub method: String,
+}
 
 /// How the site is to be.
 #[derive(Debug, Clone)]
@@ -41,6 +54,8 @@ pub(super) struct Shared {
     pub(super) cleared: Notify,
     /// What every answer takes.
     pub(super) page_delay: Duration,
+    started: Instant,
+    asked: Mutex<VecDeque<Asked>>,
     state: Mutex<State>,
 }
 
@@ -48,6 +63,32 @@ impl Shared {
     /// The state, for a moment without waiting.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a call down.
+    pub(super) fn note(&self, method: &str) {
+        let mut asked = self.asked();
+        if asked.len() == ASKED_MAX {
+            asked.pop_front();
+        }
+        asked.push_back(Asked {
+            at: Instant::now(),
+            method: method.to_owned(),
+        });
+    }
+
+    /// The calls that came: milliseconds since the site began, and the method.
+    pub(super) fn asked_json(&self) -> Value {
+        let asked = self.asked();
+        let calls = asked.iter().map(|call| {
+            let at = crate::clock::millis(call.at - self.started);
+            json!({"at_ms": at, "method": call.method})
+        });
+        calls.collect()
+    }
+
+    fn asked(&self) -> MutexGuard<'_, VecDeque<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Carries out an order; a clear ends the silence of those who hang.
@@ -88,6 +129,8 @@ impl Sandbox {
         let shared = Arc::new(Shared {
             cleared: Notify::new(),
             page_delay: options.page_delay,
+            started: Instant::now(),
+            asked: Mutex::default(),
             state: Mutex::new(state),
         });
         let tasks = TaskTracker::new();
@@ -117,6 +160,12 @@ impl Sandbox {
         let mut state = self.shared.state();
         state.store.log.settle(Clock::unix());
         state.store.log.order().to_vec()
+    }
+
+    /// The last calls that came, oldest first; `GET /_sandbox/asked` tells them, too.
+    #[must_use]
+    pub fn asked(&self) -> Vec<Asked> {
+        self.shared.asked().iter().cloned().collect()
     }
 
     /// What there is now: rows that are readable or wait, calls that came, keys that were refused, orders for trouble that wait.

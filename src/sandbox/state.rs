@@ -42,6 +42,8 @@ pub(super) struct State {
     /// Calls that came, and those among them whose key was refused.
     calls: u64,
     refused: u64,
+    /// Of the last call.
+    method: String,
 }
 
 impl State {
@@ -66,6 +68,7 @@ impl State {
             chance,
             calls: 0,
             refused: 0,
+            method: String::new(),
         })
     }
 
@@ -81,6 +84,7 @@ impl State {
             }
         };
         let method = request["method_name"].as_str().unwrap_or_default();
+        method.clone_into(&mut self.method);
         if let Some(outcome) = self.troubles.instead(method) {
             return outcome;
         }
@@ -105,6 +109,11 @@ impl State {
         });
         self.store.log.hide(0);
         Outcome::Answer(self.troubles.spoil(method, payload, body))
+    }
+
+    /// The method of the last call.
+    pub(super) fn method(&self) -> &str {
+        &self.method
     }
 
     /// Carries out an order; the answer says what there is now.

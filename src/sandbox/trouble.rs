@@ -35,6 +35,20 @@ pub(super) enum Kind {
     Reset,
     /// No answer, until cleared.
     Hang,
+    /// The head of an answer, then a byte a second.
+    Drip,
+    /// An answer whose headers never end.
+    EndlessHead,
+    /// An answer with more bytes than it announces.
+    ShortLength,
+    /// An answer that ends before what it announces.
+    LongLength,
+    /// A few MB that unpack to 2 GiB.
+    Bomb,
+    /// A page of 2 GiB, of an unknown length.
+    HugePage,
+    /// A page of 2 GiB that says so.
+    HugeLength,
     /// A page of the log without rows.
     EmptyPage,
     /// A row of the log without its id.
@@ -45,6 +59,12 @@ pub(super) enum Kind {
     NullEntity,
     /// A row of the log of 5 MB.
     HugeRow,
+    /// A row of the log that stands in its page twice.
+    Twice,
+    /// The rows of a page in no order.
+    Shuffled,
+    /// A row of the log whose text is another one than when it was read before.
+    Edited,
     /// A row of the log over several lines, with a line separator (U+2028) in a text.
     OddRow,
 }
@@ -58,6 +78,9 @@ impl Kind {
                 | Self::NullRow
                 | Self::NullEntity
                 | Self::HugeRow
+                | Self::Twice
+                | Self::Shuffled
+                | Self::Edited
                 | Self::OddRow
         )
     }
@@ -98,6 +121,8 @@ pub(super) enum Outcome {
     Reset,
     /// Nothing, until trouble is cleared.
     Hang,
+    /// Bytes that no server should send.
+    Raw(Kind),
 }
 
 /// An answer of HTTP.
@@ -175,6 +200,13 @@ impl Troubles {
         Some(match armed.kind {
             Kind::Reset => Outcome::Reset,
             Kind::Hang => Outcome::Hang,
+            Kind::Drip
+            | Kind::EndlessHead
+            | Kind::ShortLength
+            | Kind::LongLength
+            | Kind::Bomb
+            | Kind::HugePage
+            | Kind::HugeLength => Outcome::Raw(armed.kind),
             Kind::Http502 => Outcome::Answer(Answer::error(502, after)),
             Kind::Http503 => Outcome::Answer(Answer::error(503, after)),
             Kind::Http429 => Outcome::Answer(Answer::error(429, after)),
@@ -255,9 +287,22 @@ impl Troubles {
             rows.clear();
             return answer.to_string();
         }
+        if armed.kind == Kind::Shuffled {
+            // The upper half first, and the lower one upwards behind it: sorted neither way.
+            rows.reverse();
+            let half = rows.len() / 2;
+            rows[half..].reverse();
+            return answer.to_string();
+        }
         let last = rows.len() - 1;
         let at = rows.iter().position(|row| row["id"].as_i64() == armed.id);
-        spoil_row(armed.kind, &mut rows[at.unwrap_or(last)]);
+        let row = &mut rows[at.unwrap_or(last)];
+        if armed.kind == Kind::Twice {
+            let again = row.clone();
+            rows.insert(0, again);
+            return answer.to_string();
+        }
+        spoil_row(armed.kind, row);
         if armed.kind == Kind::OddRow {
             return serde_json::to_string_pretty(&answer).unwrap_or(body);
         }
@@ -298,6 +343,11 @@ fn spoil_row(kind: Kind, row: &mut Value) {
         Kind::HugeRow => {
             let meta = json!({"type": "attribute_change", "new_value": "x".repeat(HUGE)});
             fields.insert("meta".into(), meta);
+        }
+        Kind::Edited => {
+            let meta = json!({"type": "attribute_change", "new_value": "edited"});
+            fields.insert("meta".into(), meta);
+            fields.insert("attribute_name".into(), "edited".into());
         }
         _ => {
             let meta = json!({"type": "attribute_change", "new_value": "one\u{2028}two\nthree"});

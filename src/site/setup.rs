@@ -58,7 +58,8 @@ impl SiteOptions {
             max_calls: 8,
             max_retry_wait: Duration::from_secs(60),
             patience: Duration::from_secs(600),
-            answer_bytes: 64 << 20,
+            // Twice as much while its rows are taken out.
+            answer_bytes: 32 << 20,
             tap: None,
         }
     }

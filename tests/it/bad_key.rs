@@ -11,7 +11,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, KEY, Site, Studio, frozen::Frozen, until};
+use crate::support::{Daemon, KEY, Site, Studio, frozen::Frozen, until, yardstick::Yardstick};
 
 /// What the site says to a key that it does not know.
 const SAID: &str = "Can't authenticate script 'sgeventd'";
@@ -70,11 +70,15 @@ async fn revoked_while_running_nothing_is_lost() {
     assert_eq!(status["alerts"], json!([]), "{status}");
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
+    let run = studio.recheck(&site, "key-revoked", &[20]);
+    assert_eq!(run.alerts.get("site_refused"), Some(&1), "{:?}", run.alerts);
+    run.with("tries", site.refused()).judge();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_key_is_tried_once_a_minute_and_works_again_by_itself() {
     let mut ingest = Frozen::start().await;
+    let begun = tokio::time::Instant::now();
     ingest.site.order(&json!({"verb": "revoke_key"}));
     ingest.until_state("refused").await;
     assert_eq!(ingest.site.refused(), 1);
@@ -88,8 +92,28 @@ async fn a_refused_key_is_tried_once_a_minute_and_works_again_by_itself() {
     ingest.site.work(3);
     ingest.until_state("ok").await;
     assert_eq!(ingest.alerts(), [""; 0]);
+    let told = ingest.told_since(begun);
+    let told: Vec<_> = told
+        .iter()
+        .map(|(_, cause, begun)| (*cause, *begun))
+        .collect();
+    assert_eq!(told, [("site/refused", true), ("site/refused", false)]);
+    let asked = ingest.asked_since(begun);
+    let least = asked[1..].windows(2).map(|two| two[1] - two[0]);
+    let least = least
+        .take(usize::try_from(refused).expect("a few") - 1)
+        .min();
+    let least = least.expect("it was tried").as_secs_f64();
+    assert!(least >= 59.0, "{asked:?}");
+    let mut line = Yardstick::of("key-revoked-for-minutes", &[20])
+        .with("tries", refused)
+        .with("shortest_pause_s", least);
+    line.alerts.insert("site_refused".into(), 1);
     let truth = ingest.site.truth();
-    assert_eq!(ingest.end().await, truth);
+    let found = ingest.end().await;
+    line.lost = truth.iter().filter(|id| !found.contains(id)).count() as u64;
+    line.judge();
+    assert_eq!(found, truth);
 }
 
 #[tokio::test]

@@ -13,12 +13,13 @@ use std::time::Duration;
 
 use rcgen::date_time_ymd;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::{
     Daemon, Site, Studio,
     door::{Authority, ShutDoor, TlsDoor},
     frozen::Frozen,
-    until,
+    yardstick::Yardstick,
 };
 
 /// Waits until the site counts as down for this reason; an outage that is young is no alert.
@@ -55,6 +56,9 @@ async fn answers_that_are_none_are_named_and_cost_nothing() {
     let daemon = Daemon::start(&studio).await;
     daemon.delivered(&studio, &site.truth()).await;
     let troubles = [
+        ("http429", "HTTP 429"),
+        ("short_length", "answer is not JSON"),
+        ("long_length", "answer ended after"),
         ("http500", "HTTP 500"),
         ("http502", "HTTP 502"),
         ("http503", "HTTP 503"),
@@ -70,6 +74,8 @@ async fn answers_that_are_none_are_named_and_cost_nothing() {
         back(&daemon, &site, &studio).await;
     }
     ends_well(daemon, &site, &studio).await;
+    let run = studio.recheck(&site, "site-answers-that-are-none", &[15, 17, 18]);
+    run.with("kinds", troubles.len()).judge();
     let log = studio.log();
     for line in [
         "the site does not answer",
@@ -99,20 +105,31 @@ async fn a_fault_in_place_of_rows_is_told_as_a_fault() {
     ends_well(daemon, &site, &studio).await;
 }
 
+/// With the waits of the product: the first three questions of each trouble, to the second.
 #[tokio::test]
 async fn a_site_that_names_a_pause_gets_it() {
     let site = Site::quiet().await;
-    let studio = Studio::new(&site).witness().impatient();
+    let studio = Studio::new(&site).witness().patient();
     let daemon = Daemon::start(&studio).await;
     daemon.delivered(&studio, &site.truth()).await;
-    site.order(&json!({"verb": "fail", "kind": "http503", "retry_after": 1}));
-    site.work(3);
-    let (begun, before) = (tokio::time::Instant::now(), site.calls());
-    until("it has asked four times", || site.calls() >= before + 4).await;
-    assert!(begun.elapsed() >= Duration::from_secs(3), "three pauses");
-    site.clear();
-    back(&daemon, &site, &studio).await;
+    let mut pauses = Vec::new();
+    for kind in ["http503", "http429"] {
+        let order = json!({"verb": "fail", "kind": kind, "retry_after": 2, "calls": 2});
+        let begun = Instant::now();
+        site.order(&order);
+        site.work(3);
+        down(&daemon, &kind.replace("http", "HTTP ")).await;
+        back(&daemon, &site, &studio).await;
+        let asked = site.asked_since(begun);
+        for two in asked.windows(2).take(2) {
+            let pause = two[1] - two[0];
+            assert!((2.0..3.0).contains(&pause.as_secs_f64()), "{asked:?}");
+            pauses.push(pause.as_secs_f64());
+        }
+    }
     ends_well(daemon, &site, &studio).await;
+    let run = studio.recheck(&site, "site-retry-after", &[15]);
+    run.with("asked_for_s", 2).with("pauses_s", pauses).judge();
 }
 
 /// The address is mistyped at the very first start, then right but nobody listens there yet.
@@ -136,10 +153,24 @@ async fn an_address_can_be_mended_and_a_site_may_come_later() {
     ends_well(daemon, &site, &studio).await;
 }
 
+/// Waits until the site is down because of TLS, and says why.
+async fn refused_tls(daemon: &Daemon, before: &[String]) -> String {
+    let reason = |status: &Value| {
+        let reason = status["site"]["reason"].as_str()?;
+        let (_, reason) = reason.split_once(": ")?;
+        let is_new = status["site"]["state"] == "down" && before.iter().all(|one| one != reason);
+        is_new.then(|| reason.to_owned())
+    };
+    let status = daemon
+        .status_when("another reason", |status| reason(status).is_some())
+        .await;
+    reason(&status).expect("it was there")
+}
+
 #[tokio::test]
-async fn wrong_certificates_are_refused_in_words() {
+async fn wrong_tls_is_refused_in_words() {
     let site = Site::quiet().await;
-    let authority = Authority::new();
+    let (authority, nobodys) = (Authority::new(), Authority::new());
     let expired = authority.server("localhost", |params| {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
@@ -152,16 +183,29 @@ async fn wrong_certificates_are_refused_in_words() {
         .witness()
         .impatient();
     let daemon = Daemon::start(&studio).await;
-    down(&daemon, "certificate has expired").await;
-    door.show(authority.server("other.example", |_| {}));
-    down(
-        &daemon,
-        "certificate is for another host; is [site] url right?",
-    )
-    .await;
+    let mut said = vec![refused_tls(&daemon, &[]).await];
+    let steps: [&dyn Fn(); 4] = [
+        &|| door.show(authority.server("other.example", |_| {})),
+        &|| door.show(nobodys.server("localhost", |_| {})),
+        &|| door.show_old_tls(),
+        &|| door.reset(),
+    ];
+    for step in steps {
+        step();
+        said.push(refused_tls(&daemon, &said).await);
+    }
+    insta::assert_snapshot!(said.join("\n"), @r"
+    the site's certificate has expired (or this machine's clock is wrong)
+    the site's certificate is for another host; is [site] url right?
+    the site's certificate is signed by an authority unknown here; if the studio has its own authority, name its certificate in [site] ca_file
+    the server refuses TLS 1.2 and 1.3, and nothing older is accepted
+    the connection was closed during the TLS handshake
+    ");
     door.show(authority.server("localhost", |_| {}));
     back(&daemon, &site, &studio).await;
     ends_well(daemon, &site, &studio).await;
+    let run = studio.recheck(&site, "wrong-tls", &[19]);
+    run.with("messages", said).judge();
 }
 
 #[tokio::test]
@@ -186,21 +230,99 @@ async fn an_unknown_authority_is_mended_as_the_hint_says() {
     ends_well(daemon, &site, &studio).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_outage_is_an_alert_after_two_minutes_until_it_ends() {
+/// Outages of minutes, as they are asked and told.
+async fn outages(run: &str, rows: &[u32], outages: &[(&str, Option<u32>, u64)]) {
     let mut ingest = Frozen::start().await;
-    ingest
-        .site
-        .order(&json!({"verb": "fail", "kind": "http502"}));
-    ingest.until_state("down").await;
-    ingest.pass(Duration::from_secs(110)).await;
-    assert_eq!(ingest.alerts(), [""; 0]);
-    ingest.pass(Duration::from_secs(70)).await;
+    let (mut requests, mut shortest) = (0, Duration::MAX);
+    for (kind, retry_after, minutes) in outages {
+        let mut order = json!({"verb": "fail", "kind": kind});
+        if let Some(seconds) = retry_after {
+            order["retry_after"] = (*seconds).into();
+        }
+        ingest.site.order(&order);
+        let begun = Instant::now();
+        ingest.pass(Duration::from_secs(minutes * 60)).await;
+        let asked = ingest.asked_since(begun);
+        let told = ingest.told_since(begun);
+        assert_eq!(told.len(), 1, "{kind}: one alert: {told:?}");
+        let (after, cause, has_begun) = told[0];
+        assert!(
+            (cause, has_begun) == ("site/down", true),
+            "{kind}: {told:?}"
+        );
+        // The first question after the trouble began may come five seconds later; the clock moves by a second.
+        assert!((120..=127).contains(&after.as_secs()), "{kind}: {after:?}");
+        let pauses: Vec<Duration> = asked.windows(2).map(|two| two[1] - two[0]).collect();
+        let least = pauses.iter().min().expect("it was asked").to_owned();
+        assert!(least >= Duration::from_secs(1), "{kind}: {pauses:?}");
+        if let Some(seconds) = retry_after {
+            let honoured = |pause: &Duration| {
+                let (pause, asked) = (pause.as_secs_f64(), f64::from(*seconds));
+                (asked..=asked + 1.0).contains(&pause)
+            };
+            // Later the backoff is longer than what the site asks for.
+            assert!(pauses[..3].iter().all(honoured), "{kind}: {pauses:?}");
+        } else {
+            let longest = pauses.iter().max().expect("it was asked");
+            assert!(*longest <= Duration::from_secs(73), "{kind}: {pauses:?}");
+            let steps = pauses.windows(2).take(4);
+            assert!(steps.clone().all(|two| two[0] < two[1]), "{pauses:?}");
+        }
+        (requests, shortest) = (requests + asked.len(), shortest.min(least));
+        let cleared = Instant::now();
+        ingest.site.work(3);
+        ingest.site.clear();
+        ingest.until_state("ok").await;
+        let told = ingest.told_since(cleared);
+        assert_eq!(told.len(), 1, "one all-clear: {told:?}");
+        assert!(told[0].1 == "site/down" && !told[0].2, "{told:?}");
+    }
+    let mut line = Yardstick::of(run, rows)
+        .with("outages", outages.len())
+        .with("requests", requests)
+        .with("shortest_pause_s", shortest.as_secs_f64());
+    line.alerts.insert("site_down".into(), outages.len() as u64);
+    let truth = ingest.site.truth();
+    let found = ingest.end().await;
+    line.lost = truth.iter().filter(|id| !found.contains(id)).count() as u64;
+    line.judge();
+    assert_eq!(found, truth, "in order, each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn outages_of_minutes_are_told_once_after_two_and_asked_seldom() {
+    outages(
+        "site-50x",
+        &[15],
+        &[("http500", None, 10), ("http502", None, 3)],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_site_that_names_pauses_for_minutes_gets_them() {
+    let busy = [("http503", Some(17), 4), ("http429", Some(30), 3)];
+    outages("site-busy", &[15], &busy).await;
+}
+
+/// Nobody waits for a site that asks for a long pause to hear that it is away.
+#[tokio::test(start_paused = true)]
+async fn a_long_pause_does_not_put_the_alert_off() {
+    let mut ingest = Frozen::start().await;
+    let order = json!({"verb": "fail", "kind": "http503", "retry_after": 1800, "calls": 1});
+    ingest.site.order(&order);
+    let begun = Instant::now();
+    ingest.pass(Duration::from_secs(130)).await;
     assert_eq!(ingest.alerts(), ["site/down"]);
-    ingest.site.work(3);
-    ingest.site.clear();
+    assert_eq!(ingest.asked_since(begun).len(), 1);
+    ingest.pass(Duration::from_secs(1700)).await;
     ingest.until_state("ok").await;
-    assert_eq!(ingest.alerts(), [""; 0]);
     let truth = ingest.site.truth();
     assert_eq!(ingest.end().await, truth);
+}
+
+/// A proxy's page in place of an answer is an outage with the right words, and nobody's key is blamed.
+#[tokio::test(start_paused = true)]
+async fn a_login_page_is_no_bad_key() {
+    outages("site-html", &[18], &[("html", None, 3)]).await;
 }

@@ -224,10 +224,11 @@ impl Machine {
         std::mem::take(&mut self.notices)
     }
 
-    /// When the next question may be asked; none while one is under way.
+    /// When [`Self::poll_question`] is to be called again; none while a question is under way.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.asked.is_none().then_some(self.next_at)
+        let told_at = self.outage_told_at().unwrap_or(Mono(u64::MAX));
+        self.asked.is_none().then_some(self.next_at.min(told_at))
     }
 
     /// Asks soon: somebody knows that there is something new.
@@ -269,6 +270,7 @@ impl Machine {
 
     /// The question to ask now, if any. It must be followed by [`Self::answered`] or [`Self::failed`].
     pub fn poll_question(&mut self, now: Now) -> Option<Question> {
+        self.tell_outage(now);
         if self.asked.is_some() || now.mono < self.next_at {
             return None;
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Asked, Machine, Phase, Search};
 use crate::{
-    clock::Now,
+    clock::{Mono, Now},
     ident::EventId,
     ingest::{
         narrow::{Narrow, Verdict},
@@ -26,9 +26,11 @@ const SEARCH_PATIENCE: Duration = Duration::from_secs(60);
 const SET_ASIDE_PAGES: usize = 4;
 
 /// The log cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outage {
     since: Now,
+    /// The last failure in words.
+    message: String,
     is_told: bool,
     /// The site answers, and refuses.
     is_fault: bool,
@@ -180,25 +182,40 @@ impl Machine {
         self.fault = is_fault.then(|| message.clone());
         let outage = self.outage.get_or_insert(Outage {
             since: now,
+            message: String::new(),
             is_told: false,
             is_fault,
         });
+        message.clone_into(&mut outage.message);
         if outage.is_fault != is_fault {
             (outage.is_fault, outage.is_told) = (is_fault, false);
         }
-        let is_lasting = now.mono - outage.since.mono >= OUTAGE_ALERT;
-        if is_lasting && !std::mem::replace(&mut outage.is_told, true) {
-            self.notices.push(Notice::Outage {
-                since: outage.since.unix,
-                message: message.clone(),
-                is_fault,
-            });
-        }
+        self.tell_outage(now);
         self.notices.push(if is_fault {
             Notice::Fault(message)
         } else {
             Notice::Down(message)
         });
+    }
+
+    /// When an outage is to be told, whatever the next failure: the site may have asked for a long pause.
+    pub(super) fn outage_told_at(&self) -> Option<Mono> {
+        let outage = self.outage.as_ref().filter(|outage| !outage.is_told)?;
+        Some(outage.since.mono + OUTAGE_ALERT)
+    }
+
+    /// Tells of an outage that lasts.
+    pub(super) fn tell_outage(&mut self, now: Now) {
+        if self.outage_told_at().is_some_and(|at| at <= now.mono)
+            && let Some(outage) = &mut self.outage
+        {
+            outage.is_told = true;
+            self.notices.push(Notice::Outage {
+                since: outage.since.unix,
+                message: outage.message.clone(),
+                is_fault: outage.is_fault,
+            });
+        }
     }
 
     pub(super) fn is_up(&mut self) {

@@ -5,7 +5,10 @@
 use std::{
     collections::BTreeSet,
     path::PathBuf,
-    sync::mpsc::{Receiver, SyncSender},
+    sync::{
+        Once,
+        mpsc::{Receiver, SyncSender},
+    },
     thread,
     time::Duration,
 };
@@ -14,6 +17,28 @@ use notify::{RecursiveMode, Watcher as _};
 
 /// Looked at this often without a word of the kernel.
 const POLL: Duration = Duration::from_secs(5);
+
+/// Said once, however many folders there are: the poll does what the kernel does not.
+static SAID: Once = Once::new();
+
+fn say(error: &notify::Error) {
+    SAID.call_once(|| {
+        tracing::warn!(
+            %error,
+            hint = "more watches: sysctl fs.inotify.max_user_watches, max_user_instances",
+            "the kernel tells of no changes of plugin files; they are looked at every 5 s"
+        );
+    });
+}
+
+/// True when the kernel has no watch left for us.
+fn is_full(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => true,
+        notify::ErrorKind::Io(error) => error.raw_os_error() == Some(nix::libc::ENOSPC),
+        _ => false,
+    }
+}
 
 /// See the module.
 pub(super) struct Watch {
@@ -31,7 +56,7 @@ impl Watch {
             }
         });
         if let Err(error) = &watcher {
-            tracing::warn!(%error, "the kernel tells of no changes of plugin files; they are looked at every 5 s");
+            say(error);
         }
         Self {
             watcher: watcher.ok(),
@@ -45,14 +70,26 @@ impl Watch {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        for gone in self.folders.difference(&folders) {
-            let _gone = watcher.unwatch(gone);
+        self.folders.retain(|folder| {
+            let is_wanted = folders.contains(folder);
+            if !is_wanted {
+                let _gone = watcher.unwatch(folder);
+            }
+            is_wanted
+        });
+        for new in folders {
+            if self.folders.contains(&new) {
+                continue;
+            }
+            match watcher.watch(&new, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.folders.insert(new);
+                }
+                Err(error) if is_full(&error) => say(&error),
+                // A folder that is not there yet is found by the poll, and tried again with each look.
+                Err(_) => {}
+            }
         }
-        for new in folders.difference(&self.folders) {
-            // A folder that is not there yet is found by the poll.
-            let _missing = watcher.watch(new, RecursiveMode::NonRecursive);
-        }
-        self.folders = folders;
     }
 
     /// Waits for a word, but at least `pause`: a folder that never rests is looked at now and then, not all the time.

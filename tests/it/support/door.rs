@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, copy_bidirectional},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpSocket, TcpStream},
 };
 use tokio_rustls::TlsAcceptor;
@@ -43,7 +43,17 @@ impl ShutDoor {
 /// A door with TLS, whose certificate can be changed.
 pub(crate) struct TlsDoor {
     port: u16,
-    config: Arc<Mutex<Arc<ServerConfig>>>,
+    show: Arc<Mutex<Show>>,
+}
+
+/// What the door does with whom comes.
+#[derive(Clone)]
+enum Show {
+    Certificate(Arc<ServerConfig>),
+    /// Answers its hello with these bytes.
+    Bytes(&'static [u8]),
+    /// Resets the connection after its hello.
+    Reset,
 }
 
 impl TlsDoor {
@@ -52,15 +62,20 @@ impl TlsDoor {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let door = Self {
             port: listener.local_addr().expect("bound").port(),
-            config: Arc::new(Mutex::new(Arc::new(config))),
+            show: Arc::new(Mutex::new(Show::Certificate(Arc::new(config)))),
         };
-        let (site, config) = (address(site), Arc::clone(&door.config));
+        let (site, show) = (address(site), Arc::clone(&door.show));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let acceptor = TlsAcceptor::from(config.lock().expect("no panic inside").clone());
+                let show = show.lock().expect("no panic inside").clone();
                 let site = site.clone();
                 tokio::spawn(async move {
-                    if let Ok(stream) = acceptor.accept(stream).await {
+                    let config = match show {
+                        Show::Certificate(config) => config,
+                        Show::Bytes(bytes) => return spoil(stream, Some(bytes)).await,
+                        Show::Reset => return spoil(stream, None).await,
+                    };
+                    if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
                         pass(stream, site).await;
                     }
                 });
@@ -76,7 +91,32 @@ impl TlsDoor {
 
     /// Shows another certificate to whom comes from now on.
     pub(crate) fn show(&self, config: ServerConfig) {
-        *self.config.lock().expect("no panic inside") = Arc::new(config);
+        self.set(Show::Certificate(Arc::new(config)));
+    }
+
+    /// Refuses as a server does that knows TLS 1.0 only: a fatal alert 70.
+    pub(crate) fn show_old_tls(&self) {
+        self.set(Show::Bytes(b"\x15\x03\x01\x00\x02\x02\x46"));
+    }
+
+    /// Resets each connection in the middle of the handshake.
+    pub(crate) fn reset(&self) {
+        self.set(Show::Reset);
+    }
+
+    fn set(&self, show: Show) {
+        *self.show.lock().expect("no panic inside") = show;
+    }
+}
+
+/// Answers a hello with bytes, or with a reset.
+async fn spoil(mut stream: TcpStream, bytes: Option<&[u8]>) {
+    let mut hello = [0; 4096];
+    // Whoever goes away before that needs no answer.
+    let _hello = stream.read(&mut hello).await;
+    match bytes {
+        Some(bytes) => drop(stream.write_all(bytes).await),
+        None => stream.set_zero_linger().expect("a socket"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Ingest against a made-up site on a clock that stands still but when the test moves it: rules of minutes in no time.
 
-use std::{sync::mpsc, time::Duration};
+use std::{collections::BTreeMap, sync::mpsc, time::Duration};
 
 use sgeventd::{
     alert::{Alerts, Context},
@@ -18,6 +18,7 @@ use sgeventd::{
 use tokio::{
     sync::{mpsc as channel, watch},
     task::JoinHandle,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,8 @@ pub(crate) struct Frozen {
     journal: Journal,
     alerts: Alerts,
     report: watch::Receiver<SiteReport>,
+    /// Alerts that began (true) or were over, and when.
+    told: Vec<(Instant, String, bool)>,
     running: JoinHandle<Result<(), JournalError>>,
     stop: CancellationToken,
     _orders: channel::Sender<Message>,
@@ -73,6 +76,7 @@ impl Frozen {
             journal,
             alerts,
             report,
+            told: Vec::new(),
             running,
             stop,
             _orders: orders,
@@ -94,14 +98,46 @@ impl Frozen {
     }
 
     /// Moves the clock; whoever waits for a time in between is woken at that time.
-    pub(crate) async fn pass(&self, time: Duration) {
-        let end = tokio::time::Instant::now() + time;
-        while tokio::time::Instant::now() < end {
+    pub(crate) async fn pass(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
             tokio::time::advance(STEP).await;
             // A thread's sleep, for the runtime's own would wait for the clock that stands still.
             let breath = tokio::task::spawn_blocking(|| std::thread::sleep(BREATH));
             breath.await.expect("it sleeps");
+            self.listen();
         }
+    }
+
+    fn listen(&mut self) {
+        let open = self.alerts();
+        let is_open = |key: &String| open.contains(key);
+        let mut lasting: BTreeMap<String, bool> = BTreeMap::new();
+        for (_, key, has_begun) in &self.told {
+            lasting.insert(key.clone(), *has_begun);
+        }
+        let over = lasting
+            .iter()
+            .filter(|(key, lasts)| **lasts && !is_open(key));
+        let over: Vec<String> = over.map(|(key, _)| key.clone()).collect();
+        let new = open.iter().filter(|key| lasting.get(*key) != Some(&true));
+        let new: Vec<String> = new.cloned().collect();
+        let at = Instant::now();
+        self.told
+            .extend(over.into_iter().map(|key| (at, key, false)));
+        self.told.extend(new.into_iter().map(|key| (at, key, true)));
+    }
+
+    /// The alerts that began (true) or were over since a time, how long after it.
+    pub(crate) fn told_since(&self, begun: Instant) -> Vec<(Duration, &str, bool)> {
+        let told = self.told.iter().filter(|(at, ..)| *at >= begun);
+        told.map(|(at, key, has_begun)| (*at - begun, key.as_str(), *has_begun))
+            .collect()
+    }
+
+    /// When the site was asked since a time, after it.
+    pub(crate) fn asked_since(&self, begun: Instant) -> Vec<Duration> {
+        self.site.asked_since(begun)
     }
 
     /// The causes of the alerts that last.

@@ -95,6 +95,15 @@ impl Site {
         self.count("calls")
     }
 
+    /// When it was asked since a time, after it.
+    pub(crate) fn asked_since(&self, begun: tokio::time::Instant) -> Vec<Duration> {
+        let asked = self.sandbox.asked().into_iter().map(|call| call.at);
+        asked
+            .filter(|at| *at >= begun)
+            .map(|at| at - begun)
+            .collect()
+    }
+
     /// How many of them were refused because of their key.
     pub(crate) fn refused(&self) -> u64 {
         self.count("refused")
@@ -142,6 +151,8 @@ pub(crate) struct Studio {
     /// More lines of `[site]`.
     site: String,
     retry: &'static str,
+    timeout: &'static str,
+    gap: (&'static str, &'static str),
     state: &'static str,
     /// Plugins that keep a book for the re-checker.
     judged: Vec<Judged>,
@@ -181,6 +192,8 @@ impl Studio {
             sections: String::new(),
             site: String::new(),
             retry: "1s",
+            timeout: "5s",
+            gap: ("2s", "10s"),
             state: "state",
             judged: Vec::new(),
         }
@@ -204,6 +217,24 @@ impl Studio {
     /// With another place of the state.
     pub(crate) fn state(mut self, dir: &'static str) -> Self {
         self.state = dir;
+        self
+    }
+
+    /// With the waits of the product while the site is in trouble.
+    pub(crate) fn patient(mut self) -> Self {
+        self.retry = "60s";
+        self
+    }
+
+    /// With another deadline of a call.
+    pub(crate) fn timeout(mut self, timeout: &'static str) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Missing ids are asked for less often after this, and given up after that.
+    pub(crate) fn gaps(mut self, timeout: &'static str, give_up: &'static str) -> Self {
+        self.gap = (timeout, give_up);
         self
     }
 
@@ -295,13 +326,14 @@ impl Studio {
     /// The config's text, for another place of the state.
     pub(crate) fn text(&self, state: &str) -> String {
         let (url, first, sections) = (&self.url, self.first, &self.sections);
-        let (site, retry) = (&self.site, self.retry);
+        let (site, retry, timeout) = (&self.site, self.retry, self.timeout);
+        let (gap_timeout, give_up) = self.gap;
         format!(
             r#"[site]
 url = "{url}"
 script = "sgeventd"
 key = {{ file = "site.key" }}
-timeout = "5s"
+timeout = "{timeout}"
 max_retry_wait = "{retry}"
 {site}
 [poll]
@@ -310,8 +342,8 @@ max_interval = "200ms"
 start_from = {first}
 
 [gap]
-timeout = "2s"
-give_up = "10s"
+timeout = "{gap_timeout}"
+give_up = "{give_up}"
 
 [state]
 dir = "{state}"
