@@ -242,7 +242,7 @@ fn a_triggered_event_above_the_position_takes_no_other_along() {
     let mut world = World::new(events, Policy::default());
     let trigger = OpenEntry {
         origin: crate::journal::Origin::Trigger,
-        ..super::machine::new_entry(Seq(299))
+        ..machine::new_entry(Seq(299))
     };
     let last = Arc::clone(&world.events[298]);
     world.machine.reopen(trigger, last, world.now);

@@ -11,7 +11,7 @@ const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const AUTH_EVERY: Duration = Duration::from_secs(60);
 
 /// A site that asks for a longer pause is down, and polls find out when it is back.
-pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// Intervals of the config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

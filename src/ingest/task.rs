@@ -142,6 +142,8 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
         {
             beside = Pending::some(ask(&session, question, timeline));
         }
+        // An outage that lasts is told while nothing is asked.
+        tell_all(&mut parts, &mut teller);
         let wake = parts
             .machine
             .poll_timeout()
@@ -226,10 +228,7 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
             accepting = Some((accepted, done));
             append = Some(accept);
         }
-        for notice in parts.machine.take_notices() {
-            let told = teller.tell(&notice, Clock::unix());
-            told.into_iter().for_each(|told| pass_on(&parts, told));
-        }
+        tell_all(&mut parts, &mut teller);
         let health = session.site().health().borrow().clone();
         fill(&parts.report, &parts.machine, &health, now);
         if let Some(append) = append {
@@ -251,6 +250,13 @@ pub async fn run(mut parts: Parts, stop: CancellationToken) -> Result<(), Journa
         }
     }
     Ok(())
+}
+
+fn tell_all(parts: &mut Parts, teller: &mut Teller) {
+    for notice in parts.machine.take_notices() {
+        let told = teller.tell(&notice, Clock::unix());
+        told.into_iter().for_each(|told| pass_on(parts, told));
+    }
 }
 
 fn pass_on(parts: &Parts, told: Told) {

@@ -29,7 +29,7 @@ pub(super) async fn write(kind: Kind, socket: OwnedFd) -> io::Result<()> {
     let mut stream = TcpStream::from_std(stream)?;
     match kind {
         Kind::Drip => {
-            head(&mut stream, &format!("Content-Length: {HUGE}")).await?;
+            head(&mut stream, "Content-Length: 100000").await?;
             for byte in OPEN.bytes().chain(std::iter::repeat(b' ')) {
                 stream.write_all(&[byte]).await?;
                 tokio::time::sleep(DRIP).await;

@@ -111,7 +111,8 @@ fn certificate_words(bad: &Bad) -> String {
             "the site's certificate is for another host; is [site] url right?".to_owned()
         }
         Bad::Revoked => "the site's certificate was revoked".to_owned(),
-        Bad::UnknownIssuer => {
+        // The second: another authority of the same name.
+        Bad::UnknownIssuer | Bad::BadSignature => {
             format!("the site's certificate is signed by an authority unknown here; {CA_HINT}")
         }
         other => format!("the site's certificate is not accepted: {other}; {CA_HINT}"),

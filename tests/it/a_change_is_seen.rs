@@ -1,8 +1,13 @@
 //! A plugin's file changes, and the daemon swaps versions without missing or doubling an event; a broken version does not get in.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::SystemTime};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::support::{Daemon, Site, Studio, is_alive};
 
@@ -89,7 +94,7 @@ async fn the_last_of_many_edits_wins() {
             0o755,
         );
         // Longer than the quiet time after a change, shorter than the handshake: edits meet each other.
-        tokio::time::sleep(std::time::Duration::from_millis(900)).await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
     }
     site.work(3);
     daemon
@@ -125,7 +130,7 @@ async fn a_watched_file_restarts_its_plugin_and_no_other() {
     let generation = loop {
         number += 1;
         studio.replace(&format!("plugins/lib/deep/{number}.txt"), "one", 0o644);
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let report = daemon.plugin_when("watching", "it runs", |_| true).await;
         if report["generation"] != 1 {
             break report["generation"].as_u64().expect("a number");
@@ -146,11 +151,11 @@ async fn a_watched_file_restarts_its_plugin_and_no_other() {
 async fn a_broken_version_does_not_get_in_until_it_is_mended() {
     let site = Site::quiet().await;
     let (studio, daemon) = with_plugin(&site, "broken", "", "").await;
-    studio.replace(
-        &file("broken"),
-        "#!/usr/bin/env python3\nimport no_such_module\n",
-        0o755,
-    );
+    let old = daemon.plugin_when("broken", "works", |_| true).await["pid"].clone();
+    let whole = version(&studio, "broken", 2, "");
+    // An editor that writes in place, and is not done yet: the file ends in the middle of a word.
+    let half = whole.find("json.dumps(dict(what").expect("a line") + 15;
+    fs::write(studio.path(&file("broken")), &whole[..half]).expect("half a file");
     let status = daemon
         .status_when("an alert", |status| !alerts(status, "broken").is_empty())
         .await;
@@ -170,7 +175,8 @@ async fn a_broken_version_does_not_get_in_until_it_is_mended() {
         (&report["state"], &report["version"]),
         (&"ok".into(), &"1".into())
     );
-    studio.replace(&file("broken"), version(&studio, "broken", 2, ""), 0o755);
+    assert_eq!(report["pid"], old, "the same process");
+    fs::write(studio.path(&file("broken")), &whole).expect("the whole file");
     daemon
         .plugin_when("broken", "mended", is_version("2"))
         .await;
@@ -190,14 +196,17 @@ async fn a_broken_version_does_not_get_in_until_it_is_mended() {
         line.contains("does not work, the old one goes on") && !line.contains("alert over")
     });
     assert_eq!(told.count(), 1, "once: {log}");
-    assert!(log.contains("no_such_module"), "the reason: {log}");
+    assert!(log.contains("SyntaxError"), "the reason: {log}");
+    let run = studio.recheck(&site, "half-a-file", &[39]);
+    assert_eq!(run.alerts.values().sum::<u64>(), 1, "{:?}", run.alerts);
+    run.with("missed", 0).judge();
 }
 
 /// A link's target lies in a folder that the kernel is not asked about, and its time is set back: the poll sees it all the same.
 #[tokio::test]
 async fn a_change_without_a_word_of_the_kernel_is_seen() {
     let site = Site::quiet().await;
-    let studio = Studio::new(&site);
+    let studio = Studio::new(&site).witness();
     fs::create_dir(studio.path("far")).expect("a folder");
     let studio = {
         let text = version(&studio, "linked", 1, "");
@@ -222,10 +231,24 @@ async fn a_change_without_a_word_of_the_kernel_is_seen() {
     let file = fs::File::open(studio.path("far/linked.py")).expect("a file");
     file.set_modified(old.modified().unwrap_or(SystemTime::UNIX_EPOCH))
         .expect("its time");
+    let new = fs::metadata(studio.path("far/linked.py")).expect("a file");
+    let seen = |file: &fs::Metadata| (file.len(), file.modified().expect("a time"));
+    assert_eq!(seen(&old), seen(&new), "size and time are what they were");
+    let begun = Instant::now();
     daemon
         .plugin_when("linked", "version 2", is_version("2"))
         .await;
+    let took = begun.elapsed();
+    assert!(took <= Duration::from_secs(10), "{took:?}");
+    site.work(2);
+    daemon.delivered(&studio, &site.truth()).await;
+    daemon
+        .status_when("all handled", |_| has_handled(&studio, &site, "linked"))
+        .await;
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    assert_eq!(studio.handed("linked"), site.truth(), "in order, each once");
+    let run = studio.recheck(&site, "same-time-same-size", &[41]);
+    run.with("swap_s", took.as_secs_f64()).judge();
 }
 
 #[tokio::test]

@@ -191,3 +191,119 @@ async fn a_restored_site_halts_ingest_and_plugins_go_on() {
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     assert_eq!(studio.witnessed(), known, "nothing of the second life");
 }
+
+/// Rows twice in a page, pages in no order, and known rows with another text: the journal has each event once, as it was first.
+#[tokio::test]
+async fn a_row_that_comes_again_is_one_row() {
+    let site = Site::quiet().await;
+    let studio = studio(&site);
+    let daemon = Daemon::start(&studio).await;
+    daemon.delivered(&studio, &site.truth()).await;
+    for kind in ["twice", "shuffled", "edited"] {
+        for _ in 0..3 {
+            let head = *site.truth().last().expect("a row");
+            let before = scribed(&studio, head).await;
+            let mut order = json!({"verb": "fail", "kind": kind, "calls": 1});
+            if kind == "edited" {
+                // The newest row that was read: each poll asks for it again.
+                order["id"] = head.into();
+            }
+            site.order(&order);
+            site.work(5);
+            until(kind, || site.sandbox.summary()["troubles"] == 0).await;
+            daemon.delivered(&studio, &site.truth()).await;
+            assert_eq!(scribed(&studio, head).await, before, "{kind}");
+        }
+    }
+    // Replicas that show now more and now fewer rows: events of one page are in the next, too.
+    for _ in 0..3 {
+        site.order(&json!({"verb": "lag", "rows": 3, "polls": 2}));
+        site.work(4);
+        until("the lag is over", || {
+            site.sandbox.summary()["troubles"] == 0
+        })
+        .await;
+    }
+    daemon.delivered(&studio, &site.truth()).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let journaled = studio.journaled().await;
+    let mut once = journaled.clone();
+    once.sort_unstable();
+    assert_eq!(once, site.truth(), "one row for each event");
+    assert_eq!(studio.witnessed(), journaled);
+    let run = studio.recheck(&site, "rows-again", &[22]);
+    assert!(run.alerts.is_empty(), "{:?}", run.alerts);
+    run.with("rows", journaled.len()).judge();
+}
+
+/// Late, out of order, never, a hole of ten thousand ids whose end is named, and then a head that is lower than it was.
+#[tokio::test]
+async fn ids_in_any_order_are_each_delivered_and_a_lower_head_asks() {
+    let site = Site::quiet().await;
+    let studio = studio(&site).gaps("3s", "5s");
+    let daemon = Daemon::start(&studio).await;
+    daemon.delivered(&studio, &site.truth()).await;
+    for late_ms in [1200, 600, 300] {
+        site.order(&json!({"verb": "work", "times": 2, "late_ms": late_ms}));
+        site.work(1);
+    }
+    site.order(&json!({"verb": "abandon", "times": 2}));
+    site.work(1);
+    let hole = next_id(&site);
+    site.order(&json!({"verb": "jump", "by": 10_000}));
+    site.work(3);
+    until("the late ones are there", || {
+        site.sandbox.summary()["waiting"] == 0
+    })
+    .await;
+    daemon.delivered(&studio, &site.truth()).await;
+    let status = daemon
+        .status_when("what never came is given up", |status| {
+            status["site"]["gaps"] == 0
+        })
+        .await;
+    let given_up = status["site"]["given_up"].as_u64();
+    assert!(given_up > Some(10_000), "{status}");
+    let named = format!("first={hole} last={}", hole + 9_999);
+    let log = studio.log();
+    let is_named = log.contains(&named) || log.contains(&format!("last={}", hole + 9_999));
+    assert!(is_named, "{named}: {log}");
+    let known = site.truth();
+    // The highest one is asked for again, and is gone: so is one below.
+    let kept = {
+        let mut ids = known.clone();
+        ids.sort_unstable();
+        ids[ids.len() - 4]
+    };
+    let second = || Clock::unix().0 / 1000;
+    let begun = second();
+    until("the new rows have another time", || second() > begun).await;
+    let head = next_id(&site) - 1;
+    site.order(&json!({"verb": "restore", "to": kept}));
+    while next_id(&site) <= head {
+        let is_far = head - next_id(&site) > 5;
+        if is_far {
+            site.order(&json!({"verb": "jump", "by": head - next_id(&site) - 4}));
+        }
+        site.work(1);
+    }
+    let status = daemon
+        .status_when("it halts", |status| status["site"]["state"] == "rewound")
+        .await;
+    assert_eq!(status["alerts"][0]["cause"], "site/rewound", "{status}");
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let mut witnessed = studio.witnessed();
+    assert_eq!(
+        witnessed,
+        studio.journaled().await,
+        "nothing of the second life"
+    );
+    witnessed.sort_unstable();
+    let mut sorted = known.clone();
+    sorted.sort_unstable();
+    assert_eq!(witnessed, sorted, "each once");
+    let run = studio.recheck_ids(&known, "ids-late-never-lower", &[21]);
+    assert_eq!(run.alerts.get("site_rewound"), Some(&1), "{:?}", run.alerts);
+    assert_eq!(run.more["given_up"].as_u64(), given_up);
+    run.judge();
+}

@@ -1,8 +1,10 @@
 //! A change of a plugin's files starts it again, and whatever a plugin has watched harms nobody else.
 
-use std::fs;
+use std::{fs, process::Command, time::Duration};
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
+
+use tokio::time::Instant;
 
 use crate::support::{Daemon, Site, Studio};
 
@@ -69,4 +71,75 @@ async fn a_pipe_or_a_device_that_is_watched_blinds_nobody() {
         .plugin_when("late", "it is found", |report| report["state"] == "ok")
         .await;
     assert_eq!(daemon.stop().await, Some(0));
+}
+
+/// Runs what follows in a user namespace with so few watches of the kernel that none is left.
+const NO_WATCHES: [&str; 6] = [
+    "unshare",
+    "-r",
+    "sh",
+    "-c",
+    "echo 0 >/proc/sys/user/max_inotify_watches && exec \"$0\" \"$@\"",
+    "env",
+];
+
+/// True when a test cannot have such a namespace here: said where people test, a failure in CI.
+#[expect(
+    clippy::print_stderr,
+    reason = "who reads the tests' output is told what is missing"
+)]
+fn is_without_namespaces() -> bool {
+    let tried = Command::new(NO_WATCHES[0])
+        .args(&NO_WATCHES[1..])
+        .arg("true")
+        .output();
+    let works = tried.is_ok_and(|output| output.status.success());
+    if !works {
+        assert!(std::env::var_os("CI").is_none(), "no user namespaces in CI");
+        eprintln!(
+            "skipped: `unshare -r` with /proc/sys/user/max_inotify_watches is not allowed here"
+        );
+    }
+    !works
+}
+
+#[tokio::test]
+async fn without_watches_of_the_kernel_the_poll_finds_a_change_and_it_is_said_once() {
+    if is_without_namespaces() {
+        return;
+    }
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let program = |number: u32| {
+        let body = format!("MANIFEST[\"version\"] = \"{number}\"");
+        studio.actor_text("blind", &body)
+    };
+    let (first, second) = (program(1), program(2));
+    let studio = studio.file("plugins/blind.py", first, 0o755);
+    let daemon = Daemon::spawn_by(&studio, &studio.config(), &NO_WATCHES);
+    let is_version = |number: &'static str| {
+        move |report: &serde_json::Value| report["state"] == "ok" && report["version"] == number
+    };
+    daemon
+        .plugin_when("blind", "version 1", is_version("1"))
+        .await;
+    studio.replace("plugins/blind.py", second, 0o755);
+    let begun = Instant::now();
+    daemon
+        .plugin_when("blind", "version 2", is_version("2"))
+        .await;
+    let took = begun.elapsed();
+    assert!(took <= Duration::from_secs(10), "{took:?}");
+    site.work(3);
+    daemon.delivered(&studio, &site.truth()).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let log = studio.log();
+    let said = log
+        .matches("the kernel tells of no changes of plugin files")
+        .count();
+    assert_eq!(said, 1, "{log}");
+    let run = studio.recheck(&site, "no-inotify-watches", &[40]);
+    run.with("swap_s", took.as_secs_f64())
+        .with("said", said)
+        .judge();
 }

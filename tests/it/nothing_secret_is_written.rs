@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     mail::{PASSWORD, STARTTLS, Server},
-    support::{Daemon, KEY, Site, Studio},
+    support::{Daemon, KEY, Site, Studio, secrets, yardstick::Yardstick},
 };
 
 /// A key with everything that is written differently elsewhere.
@@ -150,6 +150,37 @@ async fn run_with_logs(format: &str) {
             );
         }
     }
+    // What the kernel shows of the processes, what `status` shows and what a call is refused with is searched with all else.
+    for (name, path) in [
+        ("daemon.cmdline", format!("/proc/{pid}/cmdline")),
+        ("daemon.environ", format!("/proc/{pid}/environ")),
+        (
+            "plugin.cmdline",
+            format!("/proc/{}/cmdline", chatter["pid"]),
+        ),
+        (
+            "plugin.environ",
+            format!("/proc/{}/environ", chatter["pid"]),
+        ),
+    ] {
+        let text = fs::read(&path).unwrap_or_default();
+        fs::write(studio.path(name), text).expect("a file");
+    }
+    for (name, words) in [
+        ("status.json", ["status", "--json"]),
+        ("check.json", ["check-config", "--json"]),
+        ("none.json", ["no-such-verb", "--json"]),
+    ] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sgeventd"))
+            .args(words)
+            .arg("-c")
+            .arg(&config)
+            .output()
+            .expect("our own binary");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!said.is_empty(), "{name}");
+        fs::write(studio.path(name), said).expect("a file");
+    }
     // The key is refused from now on: that is said, too.
     site.order(&json!({"verb": "revoke_key"}));
     daemon
@@ -196,6 +227,14 @@ async fn run_with_logs(format: &str) {
         assert!(text.contains("[secret]"), "{name} was cleaned");
     }
     assert!(studio.log().contains("traceback"), "{}", studio.log());
+    fs::write(studio.path("mail.txt"), &mail).expect("a file");
+    fs::write(studio.path("book.json"), &book).expect("a file");
+    let searched = [KEY, BOT_KEY, PASSWORD].map(|key| secrets::search(&folder, key));
+    let mut line = Yardstick::of(&format!("canaries-{format}"), &[46])
+        .with("canaries", searched.len())
+        .with("bytes_searched", searched[0]);
+    line.alerts.insert("site_refused".into(), 1);
+    line.judge();
     for secret in [KEY, BOT_KEY, PASSWORD] {
         for form in forms(secret) {
             let found = holding(&folder, &form);

@@ -8,7 +8,6 @@ use crate::{
     ident::EventId,
     ingest::{
         narrow::{Narrow, Verdict},
-        pace::RETRY_AFTER_MAX,
         question::{Answer, Failure, Kind, Notice, Range, Trouble},
     },
     journal::Append,
@@ -32,6 +31,8 @@ pub(super) struct Outage {
     /// The last failure in words.
     message: String,
     is_told: bool,
+    /// Nothing but the question for its limits failed.
+    is_of_limits: bool,
     /// The site answers, and refuses.
     is_fault: bool,
 }
@@ -46,13 +47,13 @@ impl Machine {
             Failure::Refused(message) => return self.refuse(message, now),
             Failure::Failed(trouble) => trouble,
         };
-        if asked.question.kind == Kind::Limits {
+        if asked.question.kind == Kind::Limits && trouble.retry_after.is_none() {
             // What the site does not tell is found out by asking for rows.
-            let wait = trouble.retry_after.unwrap_or_default();
-            self.next_at = now.mono + wait.min(RETRY_AFTER_MAX);
+            self.next_at = now.mono;
             return;
         }
         self.drop_doubt();
+        let asked_kind = asked.question.kind.clone();
         let may_be_a_row = trouble.retry_after.is_none();
         if may_be_a_row && self.part_failed(&asked) {
             self.next_at = now.mono + PART_PAUSE;
@@ -68,7 +69,8 @@ impl Machine {
         if may_be_a_row {
             self.page_failed(asked);
         }
-        self.is_down(trouble, now);
+        let is_of_limits = asked_kind == Kind::Limits;
+        self.is_down(trouble, is_of_limits, now);
     }
 
     /// True when it was a part of a search: whether the site lives is seen next, and says what this means.
@@ -176,7 +178,7 @@ impl Machine {
         self.notices.push(Notice::Refused(message));
     }
 
-    fn is_down(&mut self, trouble: Trouble, now: Now) {
+    fn is_down(&mut self, trouble: Trouble, is_of_limits: bool, now: Now) {
         let (message, is_fault) = (trouble.message, !trouble.is_outage);
         self.refused = false;
         self.fault = is_fault.then(|| message.clone());
@@ -184,9 +186,11 @@ impl Machine {
             since: now,
             message: String::new(),
             is_told: false,
+            is_of_limits,
             is_fault,
         });
         message.clone_into(&mut outage.message);
+        outage.is_of_limits &= is_of_limits;
         if outage.is_fault != is_fault {
             (outage.is_fault, outage.is_told) = (is_fault, false);
         }
@@ -223,8 +227,9 @@ impl Machine {
         let was_refused = std::mem::take(&mut self.refused);
         self.fault = None;
         if outage.is_some() || was_refused {
-            // An upgrade, which may change it, looks like this.
-            self.asks_limits = true;
+            // An upgrade, which may change it, looks like this; a site that will not tell is not asked for ever.
+            self.asks_limits =
+                was_refused || outage.as_ref().is_some_and(|outage| !outage.is_of_limits);
             self.notices.push(Notice::Up(
                 was_refused || outage.is_some_and(|outage| outage.is_told),
             ));

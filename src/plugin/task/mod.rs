@@ -239,6 +239,8 @@ impl Task {
                 () = any_changed(&mut self.setup.after), if !self.setup.after.is_empty() => Woken::After,
                 () = alarm.rings() => Woken::Time,
             };
+            // Whatever woke us: after a pause of the machine much is there at once, and the alarm need not be the first.
+            self.be_fair(due);
             match woken {
                 Woken::Stop => {
                     self.is_stopping = true;
@@ -262,8 +264,7 @@ impl Task {
                     let is_away = self.is_site_away(&health.borrow_and_update());
                     self.site_changed(is_away);
                 }
-                Woken::Time => self.be_fair(due),
-                Woken::Head | Woken::After => {}
+                Woken::Time | Woken::Head | Woken::After => {}
             }
         }
     }

@@ -148,6 +148,18 @@ impl Authority {
         self.0.pem()
     }
 
+    /// What a server needs whose certificate is signed by itself.
+    pub(crate) fn of_nobody(host: &str) -> ServerConfig {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new([host.to_owned()]).expect("a name");
+        let signed = params.self_signed(&key).expect("a certificate");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![signed.der().clone()], key)
+            .expect("they belong together")
+    }
+
     /// What a server needs to be this host.
     pub(crate) fn server(
         &self,

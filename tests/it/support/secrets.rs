@@ -9,8 +9,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 /// The one file in which the key may stand.
 const KEY_FILE: &str = "site.key";
 
-/// Fails when a key stands in any file below a folder but the key file.
-pub(crate) fn search(folder: &Path, key: &str) {
+/// Fails when a key stands in any file below a folder but the key file; returns how many bytes were searched.
+pub(crate) fn search(folder: &Path, key: &str) -> u64 {
+    let mut searched = 0;
     let finder = AhoCorasick::new(forms(key)).expect("a few short texts");
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -21,11 +22,13 @@ pub(crate) fn search(folder: &Path, key: &str) {
                 folders.push(path);
             } else if kind.is_file() && entry.file_name() != KEY_FILE {
                 let bytes = fs::read(&path).unwrap_or_default();
+                searched += bytes.len() as u64;
                 let found = finder.find(&bytes);
                 assert!(found.is_none(), "the key stands in {}", path.display());
             }
         }
     }
+    searched
 }
 
 fn forms(key: &str) -> Vec<String> {
