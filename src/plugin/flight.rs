@@ -204,11 +204,16 @@ impl Needs {
     }
 }
 
-/// By how much deadlines move when a timer that was due then fires now: not at all for what is common.
+/// By how much deadlines move when a timer that was due then fires now, after a sleep since `asleep`: not at all for what is
+/// common, else by the whole of the sleep. Nobody knows when in it the machine stood still, and less could leave the plugin nothing.
 #[must_use]
-pub fn lateness(due: Option<Mono>, now: Mono) -> Duration {
+pub fn lateness(asleep: Mono, due: Option<Mono>, now: Mono) -> Duration {
     let late = due.map_or(Duration::ZERO, |due| now - due);
-    if late > LATE { late } else { Duration::ZERO }
+    if late > LATE {
+        now - asleep
+    } else {
+        Duration::ZERO
+    }
 }
 
 /// Whose fault the end of a process is.
@@ -238,6 +243,16 @@ pub fn is_charged(is_site_away: bool, is_cut: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pause_leaves_a_plugin_the_time_that_it_had() {
+        let (asleep, due) = (Mono(1_000), Mono(3_000));
+        for (now, moved_ms) in [(3_000, 0), (8_000, 0), (8_001, 7_001), (13_000, 12_000)] {
+            let moved = lateness(asleep, Some(due), Mono(now));
+            assert_eq!(moved, Duration::from_millis(moved_ms), "{now}");
+        }
+        assert_eq!(lateness(asleep, None, Mono(90_000)), Duration::ZERO);
+    }
 
     #[test]
     fn whose_fault_an_end_is() {

@@ -266,8 +266,8 @@ async fn outages(run: &str, rows: &[u32], outages: &[(&str, Option<u32>, u64)]) 
         } else {
             let longest = pauses.iter().max().expect("it was asked");
             assert!(*longest <= Duration::from_secs(73), "{kind}: {pauses:?}");
-            let steps = pauses.windows(2).take(4);
-            assert!(steps.clone().all(|two| two[0] <= two[1]), "{pauses:?}");
+            // 1 s and 16 s, each a fifth more or less, to the second.
+            assert!(pauses[4] > pauses[0] * 2, "{pauses:?}");
         }
         (requests, shortest) = (requests + asked.len(), shortest.min(least));
         let cleared = Instant::now();

@@ -292,9 +292,9 @@ impl Task {
     }
 
     /// When we were paused ourselves, all deadlines move by as much.
-    pub(super) fn be_fair(&mut self, due: Option<Mono>) {
+    pub(super) fn be_fair(&mut self, asleep: Mono, due: Option<Mono>) {
         let now = self.shared.clock.now().mono;
-        self.move_deadlines(lateness(due, now));
+        self.move_deadlines(lateness(asleep, due, now));
     }
 
     fn run_wake(&self, run: &Run) -> Option<Mono> {

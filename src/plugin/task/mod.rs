@@ -224,8 +224,8 @@ impl Task {
             }
             alarm.set(self.wake);
             // A time that had passed when it was set says nothing of how late we are.
-            let now = self.shared.clock.now().mono;
-            let due = self.wake.filter(|at| *at > now);
+            let asleep = self.shared.clock.now().mono;
+            let due = self.wake.filter(|at| *at > asleep);
             let woken = tokio::select! {
                 () = &mut stopped, if !self.is_stopping => Woken::Stop,
                 order = orders.recv(), if !self.is_stopping => Woken::Order(order),
@@ -240,7 +240,7 @@ impl Task {
                 () = alarm.rings() => Woken::Time,
             };
             // Whatever woke us: after a pause of the machine much is there at once, and the alarm need not be the first.
-            self.be_fair(due);
+            self.be_fair(asleep, due);
             match woken {
                 Woken::Stop => {
                     self.is_stopping = true;

@@ -169,7 +169,7 @@ impl World<'_> {
         let task = &mut self.tasks[who];
         task.armed = None;
         let due = task.wake.filter(|at| *at <= now);
-        let late = lateness(due, now);
+        let late = lateness(due.unwrap_or(now), due, now);
         self.move_deadlines(who, late);
         self.advance(who);
     }
