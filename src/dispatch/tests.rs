@@ -43,15 +43,15 @@ impl Disk {
             "a position never goes back"
         );
         self.position = change.position;
-        for entry in change.put {
-            self.open.insert(entry.seq, entry);
-        }
         for seq in change.settled {
             self.open.remove(&seq);
         }
         for dead in change.dead {
             self.open.remove(&dead.seq);
             self.dead.push(dead.seq.0);
+        }
+        for entry in change.put {
+            self.open.insert(entry.seq, entry);
         }
     }
 }
@@ -257,6 +257,31 @@ fn a_triggered_event_above_the_position_takes_no_other_along() {
         assert!(!world.out.is_empty(), "{:?}", world.settled.last());
         world.answer(0, Disposition::Ok);
     }
+}
+
+#[test]
+fn a_triggered_event_that_is_settled_and_has_its_turn_in_one_change_stays_open() {
+    let events: Vec<_> = (1..=3).map(|seq| event(seq, seq)).collect();
+    let mut world = World::new(events, Policy::default());
+    let trigger = OpenEntry {
+        origin: crate::journal::Origin::Trigger,
+        ..machine::new_entry(Seq(2))
+    };
+    let event = Arc::clone(&world.events[1]);
+    world.machine.reopen(trigger, event, world.now);
+    assert!(world.machine.poll_delivery(world.now).is_some());
+    let ok = Disposition::Ok;
+    world.machine.handle_answer(Seq(2), ok, true, world.now, 0.5);
+    let rows = world.events.clone();
+    world.machine.handle_rows(&rows, world.now);
+    let rest = world.machine.take_rest(world.now);
+    world.disk.commit(rest);
+    world.restart();
+    world.turn();
+    assert_eq!(seqs(&world), [1]);
+    world.answer(0, Disposition::Ok);
+    world.turn();
+    assert_eq!(seqs(&world), [2]);
 }
 
 #[test]

@@ -162,7 +162,8 @@ pub struct CursorChange {
     pub plugin: PluginName,
     /// The new position; never below the last one, but by a seek.
     pub position: Seq,
-    /// Open entries that are new or changed.
+    /// Open entries that are new or changed, as they are after all that follows: one that was triggered before its turn
+    /// may be settled and opened again by one change.
     pub put: Vec<OpenEntry>,
     /// Open entries that are settled; one that was never written is ignored.
     pub settled: Vec<Seq>,

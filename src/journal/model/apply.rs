@@ -160,12 +160,12 @@ impl World {
         plugin.position = change.position;
         plugin.revision += 1;
         add(&mut plugin.counts, &change.counts);
-        for entry in &change.put {
-            plugin.open.insert(entry.seq, entry.clone());
-        }
         let dead = change.dead.iter().map(|letter| letter.seq);
         for seq in change.settled.iter().copied().chain(dead) {
             plugin.open.remove(&seq);
+        }
+        for entry in &change.put {
+            plugin.open.insert(entry.seq, entry.clone());
         }
         let revision = plugin.revision;
         for letter in &change.dead {

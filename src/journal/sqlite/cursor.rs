@@ -44,9 +44,6 @@ pub(super) fn change(
     if let Err(refused) = check(change, seen, &stand, memo.last) {
         return Ok(Err(refused));
     }
-    for entry in &change.put {
-        put(db, plugin, entry)?;
-    }
     for seq in &change.settled {
         remove(db, plugin, *seq)?;
     }
@@ -54,6 +51,9 @@ pub(super) fn change(
         dead::insert(db, plugin, letter)?;
         crate::fail::at("dead.inserted");
         remove(db, plugin, letter.seq)?;
+    }
+    for entry in &change.put {
+        put(db, plugin, entry)?;
     }
     write(db, plugin, change.position, &change.counts)?;
     Ok(Ok(Outcome::Cursor {

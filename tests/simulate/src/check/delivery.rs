@@ -359,7 +359,6 @@ impl Check {
                     entry.seq
                 ));
             }
-            book.open.insert(entry.seq.0, found);
         }
         for letter in &change.dead {
             let seq = letter.seq.0;
@@ -390,6 +389,10 @@ impl Check {
         {
             book.open.remove(&seq.0);
             book.exempt.remove(&seq.0);
+        }
+        for entry in &change.put {
+            let (attempts, crashes) = (entry.attempts, entry.crashes);
+            book.open.insert(entry.seq.0, Tries { attempts, crashes });
         }
         book.position = change.position.0;
         let (position, open) = (book.position, &book.open);
