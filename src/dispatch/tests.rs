@@ -271,7 +271,9 @@ fn a_triggered_event_that_is_settled_and_has_its_turn_in_one_change_stays_open()
     world.machine.reopen(trigger, event, world.now);
     assert!(world.machine.poll_delivery(world.now).is_some());
     let ok = Disposition::Ok;
-    world.machine.handle_answer(Seq(2), ok, true, world.now, 0.5);
+    world
+        .machine
+        .handle_answer(Seq(2), ok, true, world.now, 0.5);
     let rows = world.events.clone();
     world.machine.handle_rows(&rows, world.now);
     let rest = world.machine.take_rest(world.now);

@@ -3,10 +3,13 @@
 //! In: what happened to the process, its files, its config; times and chance are handed in. Out: what the task must do.
 //! Never: a process, a pipe, a clock. What is not named here is stale and changes nothing.
 
+mod words;
+
 use std::{collections::VecDeque, time::Duration};
 
 use sgeventd_protocol::message::Reason as Why;
 
+pub use self::words::{Action, Cause, Input, State, Then};
 use crate::clock::{Mono, Now, Unix};
 
 /// So many failures within [`LOOP_TIME`] are a crash loop.
@@ -15,116 +18,6 @@ const LOOP_TIME: Duration = Duration::from_secs(15 * 60);
 /// After so long a service the first restart is at once.
 const GOOD_SERVICE: Duration = Duration::from_secs(60);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
-/// A plugin that disabled itself, or was given up, is tried again this often.
-const PROBE: Duration = Duration::from_secs(3600);
-
-/// Why a plugin is disabled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// Its manifest, protocol version or config cannot be used.
-    Manifest(String),
-    /// It said so itself: `disable`, `unhealthy` or exit 78.
-    Itself(String),
-    /// It ended again and again.
-    CrashLoop(String),
-    /// Event after event used up its attempts; the last error.
-    Failing(String),
-    /// It stops at an event that failed.
-    OnError(String),
-    /// An operator said so.
-    Operator,
-}
-
-impl Cause {
-    /// The word of the protocol's table.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Manifest(_) => "manifest",
-            Self::Itself(_) => "self",
-            Self::CrashLoop(_) => "crash_loop",
-            Self::Failing(_) => "failing",
-            Self::OnError(_) => "on_error",
-            Self::Operator => "operator",
-        }
-    }
-
-    /// In a sentence.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        match self {
-            Self::Manifest(what) => what.clone(),
-            Self::Itself(what) => format!("it disabled itself: {what}"),
-            Self::CrashLoop(what) => {
-                format!("crash loop: {LOOP_FAILURES} failures within 15 minutes, the last: {what}")
-            }
-            Self::Failing(what) => {
-                format!("three events in a row used up their attempts, the last: {what}")
-            }
-            Self::OnError(what) => format!("it stops at an event that failed: {what}"),
-            Self::Operator => "disabled by an operator".to_owned(),
-        }
-    }
-
-    fn probe_at(&self, now: Mono) -> Option<Mono> {
-        let is_probed = matches!(
-            self,
-            Self::Itself(_) | Self::CrashLoop(_) | Self::Failing(_)
-        );
-        is_probed.then(|| now + PROBE)
-    }
-}
-
-/// What comes after the process has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Then {
-    /// Nothing: the daemon stops, or the plugin was removed.
-    Rest,
-    /// A new process.
-    Start(Why),
-    /// The version that has passed its handshake takes over.
-    Swap,
-    /// Nothing until somebody acts.
-    Disable(Cause),
-    /// Nothing until the file is back.
-    Miss,
-    /// It counts as a failure.
-    Fail(String),
-}
-
-/// How a plugin is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// No process, and none is wanted.
-    Stopped,
-    /// The process shakes hands.
-    Starting,
-    /// It takes events.
-    Ready {
-        /// Since when.
-        since: Mono,
-    },
-    /// Its open events are waited for, then it is stopped.
-    Draining(Then),
-    /// It is being stopped.
-    Stopping(Then),
-    /// It failed and is started again.
-    Backoff {
-        /// Then.
-        until: Mono,
-        /// What went wrong.
-        error: String,
-    },
-    /// Its file is gone.
-    Missing,
-    /// It gets nothing until somebody acts, or the probe.
-    Disabled {
-        /// Why.
-        cause: Cause,
-        /// Tried again by itself.
-        probe_at: Option<Mono>,
-    },
-}
 
 /// A changed version that is tried beside the running one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,71 +31,6 @@ enum Candidate {
     Leaving {
         again: bool,
     },
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// It shall run.
-    Start,
-    /// The process answered `start`.
-    Ready,
-    /// The process could not be started, or did not shake hands and is dead already.
-    StartFailed(String),
-    /// It lives, but its handshake failed.
-    HandshakeFailed(String),
-    /// It lives, but it cannot or does not want to run, or its events fail.
-    Refused(Cause),
-    /// It must be ended and started again: it hangs.
-    Hung(String),
-    /// The process has ended. `counts`: as a failure, if nobody asked for it.
-    Exited {
-        /// In words.
-        error: String,
-        /// False when an event is to blame, or a signal from outside.
-        counts: bool,
-    },
-    /// Its files or its config changed.
-    Changed,
-    /// The changed version passed `initialize`.
-    Validated,
-    /// The changed version did not, and lives.
-    Invalid,
-    /// The changed version has no process any more.
-    CandidateGone,
-    /// Its file is gone.
-    Vanished,
-    /// An operator enables it.
-    Enable,
-    /// An operator disables it.
-    Disable,
-    /// The config switches it off.
-    Off,
-    /// The daemon stops.
-    Shutdown,
-    /// Time has passed.
-    Tick,
-}
-
-/// What the task must do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Start a process.
-    Spawn(Why),
-    /// Start the changed version beside the running one, up to `initialize`.
-    Validate,
-    /// The changed version takes over.
-    Promote,
-    /// End the changed version.
-    EndCandidate,
-    /// Wait for its open events, then stop it.
-    Drain,
-    /// Stop it now, from SIGTERM on.
-    End,
-    /// It was given up; somebody must know.
-    TellDisabled,
-    /// It works again.
-    TellRecovered,
 }
 
 /// See the module.
@@ -312,16 +140,22 @@ impl Life {
                 vec![A::TellRecovered]
             }
             (S::Starting, I::StartFailed(error)) => self.fail(error, now, random),
+            // What it is changed to may well be the cure.
+            (S::Ready { .. }, I::Hung(_)) if self.is_changing() => {
+                self.wind_down(Then::Start(Why::Changed), false)
+            }
+            (S::Ready { .. }, I::Refused(_)) if self.is_changing() => {
+                self.wind_down(Then::Start(Why::Changed), true)
+            }
+            (S::Ready { .. }, I::Exited { .. }) if self.is_changing() => {
+                self.restarts += 1;
+                self.start_again(Why::Changed)
+            }
             (S::Starting | S::Ready { .. }, I::HandshakeFailed(error) | I::Hung(error)) => {
                 self.state = S::Stopping(Then::Fail(error));
                 vec![A::End]
             }
             (S::Starting, I::Refused(cause)) => self.wind_down(Then::Disable(cause), false),
-            // What it is changed to may well be the cure.
-            (S::Ready { .. }, I::Exited { .. }) if self.candidate == Candidate::Trying => {
-                self.restarts += 1;
-                self.start_again(Why::Changed)
-            }
             (
                 S::Starting | S::Ready { .. },
                 I::Exited {
@@ -438,6 +272,12 @@ impl Life {
                 vec![]
             }
         }
+    }
+
+    /// A changed version is tried, or waits for its try.
+    fn is_changing(&self) -> bool {
+        let waits = Candidate::Leaving { again: true };
+        self.candidate == Candidate::Trying || self.candidate == waits
     }
 
     fn candidate_gone(&mut self) -> Vec<Action> {

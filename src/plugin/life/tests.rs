@@ -327,6 +327,29 @@ fn a_candidate_is_tried_beside_a_running_process_only() {
                 (I::CandidateGone, vec![]),
             ],
         ),
+        // What the old one does wrong during the try is no reason to give up the changed one.
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (
+                    I::Refused(Cause::OnError("e".into())),
+                    vec![A::Drain, A::EndCandidate],
+                ),
+                (exited(false), vec![A::Spawn(Why::Changed)]),
+                (I::CandidateGone, vec![]),
+            ],
+        ),
+        (
+            ready(),
+            vec![
+                (I::Changed, vec![A::Validate]),
+                (I::Changed, vec![A::EndCandidate]),
+                (I::Hung("h".into()), vec![A::End]),
+                (exited(true), vec![A::Spawn(Why::Changed)]),
+                (I::CandidateGone, vec![]),
+            ],
+        ),
         // The changed version fails.
         (
             ready(),

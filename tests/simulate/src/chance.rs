@@ -23,6 +23,7 @@ pub(crate) enum Die {
     Random,
     Call,
     Crash,
+    Mend,
 }
 
 /// A seed's chance.

@@ -205,7 +205,7 @@ impl Plan {
             is_liveness: !seed.is_multiple_of(4),
             work_ms: FAULTS_MS,
             // More plugins have more to do with each.
-            pace_ms: rng.u64(500..800) * (1 + plugins.len() as u64),
+            pace_ms: rng.u64(650..1050) * (1 + plugins.len() as u64),
             page: [5, 20, 50, 500][rng.usize(0..4)],
             site_page: (rng.u8(0..5) == 0).then(|| (rng.usize(3..30), rng.bool())),
             gap_timeout_s: [60, 300][rng.usize(0..2)],

@@ -35,8 +35,8 @@ pub(crate) enum Due {
     Says(usize, Say),
     /// A process has ended.
     Exited(usize),
-    /// A plugin's file has changed, and its task had no time for it.
-    Changed(usize),
+    /// A plugin's task was told something, and had no time for it.
+    Told(usize),
     /// An alert is due.
     Alert,
 }

@@ -7,8 +7,13 @@ use sgeventd::{
     plugin::life::{Cause, Input, State},
 };
 
-use super::{BUSY, File, World, task::Order, writer::From};
+use super::{
+    BUSY, File, World,
+    task::{Order, Task},
+    writer::From,
+};
 use crate::{
+    chance::Die,
     plan::{Fault, Vice},
     process::End,
     queue::Due,
@@ -132,6 +137,10 @@ impl World<'_> {
             self.crash(false, 1000);
         }
         for who in 0..self.files.len() {
+            // Whom nothing is wrong with nobody touches: what it forgot itself nothing else reminds it of.
+            if self.is_well(who) && self.chance.below(Die::Mend, who as u64, 0, 4) > 0 {
+                continue;
+            }
             self.disable(who, false);
             if let Some(task) = self.tasks.get_mut(who) {
                 task.is_off = false;
@@ -139,6 +148,22 @@ impl World<'_> {
             self.change(who, Vice::Nothing);
             self.tell(who, Input::Start);
         }
+    }
+
+    /// True when an operator who looks at `status` finds nothing to do for it.
+    fn is_well(&self, who: usize) -> bool {
+        let is_on = |task: &Task| {
+            let state = task.life.state();
+            !task.is_off && !matches!(state, State::Disabled { .. } | State::Missing)
+        };
+        let is_good = matches!(
+            self.files[who].vice,
+            Vice::Nothing | Vice::Slow | Vice::Calling
+        );
+        let is_enabled = self
+            .record(who)
+            .is_none_or(|record| record.disabled.is_none());
+        is_good && is_enabled && self.tasks.get(who).is_none_or(is_on)
     }
 
     /// Stops as asked.
@@ -157,12 +182,24 @@ impl World<'_> {
 
     /// A task is told something, if there is one.
     fn tell(&mut self, who: usize, input: Input) {
-        if self.is_up
-            && self
-                .tasks
-                .get(who)
-                .is_some_and(|task| task.is_registered && !task.is_making)
-        {
+        let Some(task) = self.tasks.get_mut(who) else {
+            return;
+        };
+        if self.is_up && task.is_registered {
+            task.told.push_back(input);
+            self.hear(who);
+        }
+    }
+
+    /// Hears what it was told, in order; while the journal is asked it waits in the task's queue.
+    pub(super) fn hear(&mut self, who: usize) {
+        while let Some(task) = self.tasks.get_mut(who) {
+            if task.is_making {
+                return self.queue.after(BUSY, Due::Told(who));
+            }
+            let Some(input) = task.told.pop_front() else {
+                return;
+            };
             self.step(who, input);
             self.advance(who);
         }
@@ -184,15 +221,7 @@ impl World<'_> {
         if let Some(task) = self.tasks.get_mut(who) {
             task.next_file = Some(file);
         }
-        if self.is_up && self.tasks.get(who).is_some_and(|task| task.is_making) {
-            // The order waits in the task's queue.
-            return self.queue.after(BUSY, Due::Changed(who));
-        }
         self.tell(who, Input::Changed);
-    }
-
-    pub(super) fn changed_at_last(&mut self, who: usize) {
-        self.tell_change(who);
     }
 
     fn appears(&mut self, who: usize) {

@@ -41,8 +41,11 @@ const STEPS_MIN: u64 = 2000;
 const LOOK: u64 = 20_000;
 /// What comes for a task that waits for the journal waits in its queue: it is looked at again after this.
 const BUSY: u64 = 10;
-/// A run whose faults do not end goes on for so long after the work.
+/// A run whose faults do not end goes on for so long at least.
 const AFTERWARDS: u64 = 5 * 60_000;
+/// One of so many seeds lives through the hour after which what was given up is tried again.
+const LONG_EVERY: u64 = 32;
+const LONG: u64 = 65 * 60_000;
 /// So many things at one moment are one thing without end.
 const AT_ONCE_MAX: u32 = 50_000;
 
@@ -171,9 +174,10 @@ impl<'a> World<'a> {
             self.queue.after(0, Due::Mend);
             self.outlive();
         } else {
-            self.live_until(faults_end + AFTERWARDS);
-            let end = self.queue.now + SETTLED_WITHIN;
-            while self.steps < STEPS_MIN && self.queue.now < end && self.check.wrong.is_none() {
+            let is_long = self.plan.seed.is_multiple_of(LONG_EVERY);
+            let after = if is_long { LONG } else { AFTERWARDS };
+            self.live_until(faults_end + after);
+            while self.steps < STEPS_MIN && self.check.wrong.is_none() {
                 self.live_until(self.queue.now + LOOK);
             }
         }
@@ -190,8 +194,7 @@ impl<'a> World<'a> {
     fn outlive(&mut self) {
         let end = self.queue.now + SETTLED_WITHIN;
         loop {
-            let next = (self.queue.now + LOOK).min(end);
-            self.live_until(next);
+            self.live_until(self.queue.now + LOOK);
             if self.check.wrong.is_some() {
                 return;
             }
@@ -300,7 +303,7 @@ impl<'a> World<'a> {
             Due::Read(who) => self.read_done(who),
             Due::Says(process, say) => self.says(process, say),
             Due::Exited(process) => self.exited(process),
-            Due::Changed(who) => self.changed_at_last(who),
+            Due::Told(who) => self.hear(who),
             Due::Alert => self.alert_tick(),
         }
     }
@@ -362,7 +365,9 @@ impl<'a> World<'a> {
             };
             self.commits(id, late);
         }
-        if self.queue.now < self.plan.work_ms {
+        // Where the faults do not end, the work does not, until there was enough of it.
+        let goes_on = !self.plan.is_liveness && self.steps < STEPS_MIN;
+        if self.queue.now < self.plan.work_ms || goes_on {
             let wait = chance.below(Die::WorkWait, works, 0, 2 * self.plan.pace_ms);
             self.queue.after(wait, Due::Work);
         }

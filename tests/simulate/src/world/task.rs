@@ -76,6 +76,8 @@ pub(super) struct Task {
     pub(super) is_registered: bool,
     pub(super) file: File,
     pub(super) next_file: Option<File>,
+    /// What it was told and has no time for.
+    pub(super) told: VecDeque<Input>,
     pub(super) run: Option<Run>,
     pub(super) candidate: Option<Run>,
     pub(super) spawning: VecDeque<Spawning>,
@@ -103,6 +105,7 @@ impl Task {
             is_registered: false,
             file,
             next_file: None,
+            told: VecDeque::new(),
             run: None,
             candidate: None,
             spawning: VecDeque::new(),
