@@ -1,6 +1,7 @@
 //! One suite for every engine: random operations on it and on the twin, and everything that can be read must be equal.
 //!
 //! A second suite looks at what must hold whatever the operations are, with the engine closed and opened at random places.
+//! A third, `crashes.rs`, cuts the power inside of transactions.
 
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use crate::{
 
 /// Everything that a reader can tell.
 #[derive(Debug, PartialEq)]
-struct Seen {
+pub(super) struct Seen {
     events: Vec<Event>,
     bodies: Vec<Body>,
     whole: Vec<Event>,
@@ -26,14 +27,14 @@ struct Seen {
     dead: Vec<DeadLetter>,
     dead_counts: Vec<(PluginName, u64)>,
     state: Vec<Option<Box<str>>>,
-    ingest: IngestState,
+    pub(super) ingest: IngestState,
     children: Vec<ChildRecord>,
     files: Vec<(PluginName, Box<str>)>,
     site: Option<Box<str>>,
     extent: Extent,
 }
 
-fn see(reader: &mut dyn Reader) -> Result<Seen, JournalError> {
+pub(super) fn see(reader: &mut dyn Reader) -> Result<Seen, JournalError> {
     let seqs: Vec<Seq> = (0..70).map(Seq).collect();
     let mut events = Vec::new();
     loop {
@@ -254,12 +255,12 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 /// A transaction, and whether the engine is closed and opened after it.
-fn steps() -> impl Strategy<Value = Vec<(Vec<Op>, bool)>> {
+pub(super) fn steps() -> impl Strategy<Value = Vec<(Vec<Op>, bool)>> {
     vec((vec(op(), 1..6), prop::bool::weighted(0.2)), 1..14)
 }
 
 /// Lets most appends expect the head that is there.
-fn aim(ops: &mut [Op], head: Option<EventId>) {
+pub(super) fn aim(ops: &mut [Op], head: Option<EventId>) {
     let mut head = head;
     for op in ops {
         if let Op::Append { append, at } = op
@@ -272,7 +273,7 @@ fn aim(ops: &mut [Op], head: Option<EventId>) {
 }
 
 /// The lines in which the two differ: the whole would fill the screen many times.
-fn differences(seen: &Seen, expected: &Seen) -> String {
+pub(super) fn differences(seen: &Seen, expected: &Seen) -> String {
     let (seen, expected) = (format!("{seen:#?}"), format!("{expected:#?}"));
     let pairs = seen.lines().zip(expected.lines());
     let pairs = pairs.filter(|(seen, expected)| seen != expected).take(10);

@@ -334,7 +334,17 @@ fn make(path: &Path) -> Result<(), StateError> {
             parent: path.parent().unwrap_or(path).to_owned(),
         }),
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(denied(path, error)),
-        _ => Ok(()),
+        // A power cut must not take the directory with all that is in it.
+        _ => sync_parent(path).map_err(|source| io_error(path, source)),
+    }
+}
+
+/// Lets a name last; in a folder that we may not read that is left to the system.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    match File::open(parent.unwrap_or(Path::new("."))) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        folder => folder?.sync_all(),
     }
 }
 

@@ -22,6 +22,8 @@
 mod change;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod crashes;
 mod engine;
 #[cfg(test)]
 mod full_disk;
