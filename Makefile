@@ -4,7 +4,7 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop bench lint fmt audit install-test-needs
+.PHONY: help demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop power-cut bench lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -48,6 +48,11 @@ mutants: ## breaks the real code in one line after the other, and lets the simul
 KILLS ?= 1000
 kill-loop: ## kills the daemon KILLS times (about 2 s each; SEED=n draws the moments) and judges what is left
 	SGEVENTD_KILLS=$(KILLS) SGEVENTD_SEED=$(SEED) cargo test --test it -- --nocapture --exact a_kill_loses_nothing::at_random_moments
+
+CUTS ?= 5000
+power-cut: ## cuts the power CUTS times in a record of the daemon, and as often in one of the journal alone
+	SGEVENTD_CUTS=$(CUTS) cargo test --lib -- --nocapture journal::crashes
+	SGEVENTD_CUTS=$(CUTS) SGEVENTD_SEED=$(SEED) cargo test --test it -- --nocapture power_cuts
 
 bench: ## how fast it is, against bare loops; a table, and bench/latest.json in the target folder
 	cargo bench --bench limits -- $(ROWS)

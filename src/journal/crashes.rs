@@ -2,7 +2,7 @@
 //! again with what the model has before or after that transaction, never between, and with all that was answered.
 //!
 //! A process of its own runs random transactions under a recorder of all that it does to its files (`tests/proof/interpose.c`).
-//! Then the record is cut at random places. `CUTS=5000` sets how many.
+//! Then the record is cut at random places. `SGEVENTD_CUTS=5000` sets how many.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
@@ -91,7 +91,11 @@ fn case(number: usize) -> (Vec<Step>, Vec<Seen>) {
 }
 
 fn cuts() -> usize {
-    env::var("CUTS").map_or(CUTS, |cuts| cuts.parse().expect("CUTS is a number"))
+    let asked = env::var("SGEVENTD_CUTS").unwrap_or_default();
+    match asked.as_str() {
+        "" => CUTS,
+        asked => asked.parse().expect("SGEVENTD_CUTS is a number"),
+    }
 }
 
 fn folder_of(folder: &Path, case: usize) -> PathBuf {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::{
     Daemon, Site, Studio, is_alive,
-    proof::{ask, monotonic_s},
+    proof::{ask, monotonic_s, number},
     until, with_in_environment,
 };
 
@@ -16,11 +16,6 @@ use crate::support::{
 const SOON_S: f64 = 2.0;
 /// So many event ids a second; one in twelve is never committed, one in four late.
 const RATE: f64 = 25.0;
-
-fn number(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a run of an hour says how far it is")]

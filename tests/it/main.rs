@@ -26,6 +26,7 @@ mod mutants_are_kept;
 mod names_stay;
 mod nothing_secret_is_written;
 mod plugins_wait_for_each_other;
+mod power_cuts;
 mod python_plugins;
 mod reload;
 mod rust_plugins;

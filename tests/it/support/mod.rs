@@ -3,6 +3,10 @@
 pub(crate) mod disk;
 pub(crate) mod door;
 pub(crate) mod frozen;
+#[path = "../../proof/interpose.rs"]
+pub(crate) mod interpose;
+#[path = "../../proof/lost_power.rs"]
+pub(crate) mod lost_power;
 pub(crate) mod proof;
 pub(crate) mod secrets;
 pub(crate) mod yardstick;

@@ -145,6 +145,12 @@ pub(crate) fn recheck(folder: &Path) -> Yardstick {
     yardstick
 }
 
+/// A number that a long run is asked for with, in the environment.
+pub(crate) fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
 /// The clock that every process of this machine shares.
 pub(crate) fn monotonic_s() -> f64 {
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("a clock");
