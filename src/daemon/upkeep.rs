@@ -20,6 +20,8 @@ use crate::{
 
 /// Retention looks this often.
 const UPKEEP: Duration = Duration::from_secs(60);
+/// For the first time soon: what a daemon that was away for long finds may be much.
+const FIRST: Duration = Duration::from_secs(5);
 /// Rows stay longer than ingest may ask for a gap.
 const ROWS_AGE: Duration = Duration::from_secs(2 * 24 * 3600);
 /// So many ids stand in one line of the log.
@@ -45,10 +47,12 @@ pub(super) async fn run(
 ) {
     let clock = Clock::start();
     let mut retention = Retention::new(*policy.borrow_and_update());
+    let mut wait = FIRST;
+    let mut was_doubted = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(UPKEEP) => {}
+            () = tokio::time::sleep(wait) => wait = UPKEEP,
         }
         retention.set_policy(*policy.borrow_and_update());
         let present = herd.borrow().present.iter().cloned().collect();
@@ -56,7 +60,14 @@ pub(super) async fn run(
             // A full disk would hold the end up.
             () = stop.cancelled() => return,
             looked = retention.look(&journal, clock.now(), present) => match looked {
-                Ok(report) => tell(&alerts, &report),
+                Ok(report) => {
+                    let is_doubted = report.is_clock_doubted;
+                    if is_doubted && !was_doubted {
+                        tracing::warn!("the clock has jumped by more than a day: nothing is deleted before it has stood so for an hour");
+                    }
+                    was_doubted = is_doubted;
+                    tell(&alerts, &report);
+                }
                 Err(error) => tracing::warn!(%error, "retention took no step"),
             },
         }

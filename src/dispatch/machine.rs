@@ -13,7 +13,7 @@ use super::{
     policy::{AFTER_MAX, Disposition, OnError, Policy, wait_before},
 };
 use crate::{
-    clock::{Mono, Now},
+    clock::{Mono, Now, Unix},
     event::{Body, Event},
     ident::{PluginName, Seq},
     journal::{Counts, Cursor, NewDead, OpenEntry, Origin},
@@ -81,6 +81,8 @@ pub struct Machine {
     unread: Vec<Seq>,
     /// Nothing above it goes out: others must settle it first.
     ceiling: Seq,
+    /// By how many milliseconds the site's clock is ahead of ours: events have their age by the site's.
+    site_ahead: i64,
     change: Pending,
     committing: bool,
 }
@@ -115,6 +117,7 @@ impl Machine {
             needs_body: None,
             unread: Vec::new(),
             ceiling: Seq(u64::MAX),
+            site_ahead: 0,
             change: Pending::default(),
             committing: false,
         }
@@ -231,6 +234,11 @@ impl Machine {
     /// Nothing above this position goes out: the plugins that come first have not settled it.
     pub fn set_ceiling(&mut self, ceiling: Seq) {
         self.ceiling = ceiling;
+    }
+
+    /// What the site's clock says now; ours until it is known.
+    pub fn set_site_time(&mut self, site: Unix, now: Now) {
+        self.site_ahead = site.0.saturating_sub(now.unix.0);
     }
 
     /// Every wanted event up to here is settled.
@@ -415,7 +423,8 @@ impl Machine {
     }
 
     fn is_too_old(&self, event: &Event, now: Now) -> bool {
-        let age = event.facts.created_at.map(|at| now.unix - at);
+        let site_now = Unix(now.unix.0.saturating_add(self.site_ahead));
+        let age = event.facts.created_at.map(|at| site_now - at);
         !self.policy.max_age.is_zero() && age.is_some_and(|age| age > self.policy.max_age)
     }
 

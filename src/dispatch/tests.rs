@@ -237,6 +237,21 @@ fn a_wall_clock_that_jumps_delays_no_retry() {
 }
 
 #[test]
+fn events_are_as_old_as_the_clock_of_the_site_says() {
+    let policy = Policy {
+        max_age: Duration::from_secs(60),
+        ..Policy::default()
+    };
+    let events: Vec<_> = (1..=2).map(|seq| event(seq, seq)).collect();
+    let mut world = World::new(events, policy);
+    let site = world.events[0].facts.created_at.expect("a time");
+    // Ours says that ten years have passed.
+    world.now.unix = Unix(site.0 + 10 * 365 * 24 * HOUR);
+    world.machine.set_site_time(site, world.now);
+    assert_eq!(world.turn(), 1);
+}
+
+#[test]
 fn a_triggered_event_above_the_position_takes_no_other_along() {
     let events: Vec<_> = (1..=300).map(|seq| event(seq, seq)).collect();
     let mut world = World::new(events, Policy::default());

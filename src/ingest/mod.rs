@@ -18,7 +18,7 @@ mod tests;
 
 pub use machine::{Machine, anchors};
 pub use question::{
-    Answer, Failure, Fields, Kind, Notice, Policy, Question, Range, Row, StartFrom, Trouble,
+    Answer, Failure, Fields, Kind, Lost, Notice, Policy, Question, Range, Row, StartFrom, Trouble,
 };
 pub use report::SiteReport;
 pub use task::{AcceptError, Accepted, Message, Parts, run};

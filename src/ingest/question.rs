@@ -154,6 +154,17 @@ pub struct Trouble {
     pub is_outage: bool,
 }
 
+/// Why a site does not seem to be the one that was followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Its newest row is below the one we stood at.
+    Below,
+    /// Another row stands under the id of the one we stood at.
+    Another,
+    /// It shows newer rows, and none of those that are known.
+    All,
+}
+
 /// What people or other parts may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -182,6 +193,8 @@ pub enum Notice {
     GivenUp(Vec<Gap>),
     /// The site was restored, or the key sees less: ingest halts.
     Rewound {
+        /// What is not as it was.
+        lost: Lost,
         /// The row we stood at.
         head: EventId,
         /// The newest the site shows.

@@ -5,7 +5,7 @@
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
-use super::{Machine, Notice, SiteReport};
+use super::{Lost, Machine, Notice, SiteReport};
 use crate::{
     alert::{Alert, CauseKey, Grade},
     clock::{Clock, Now, Unix, millis},
@@ -70,7 +70,7 @@ impl Teller {
             }
             Notice::GapFilled(ids) => debug!(count = ids.len(), "missing ids appeared"),
             Notice::GivenUp(gaps) => self.given_up(gaps),
-            Notice::Rewound { head, newest } => self.rewound(*head, *newest),
+            Notice::Rewound { lost, head, newest } => self.rewound(*lost, *head, *newest),
             Notice::Accepted(from) => {
                 info!(event_id = from.0, "the next timeline begins here");
                 self.end("site/rewound");
@@ -211,8 +211,8 @@ impl Teller {
         }
     }
 
-    fn rewound(&mut self, head: EventId, newest: Option<EventId>) {
-        let sentence = rewound_words(head, newest);
+    fn rewound(&mut self, lost: Lost, head: EventId, newest: Option<EventId>) {
+        let sentence = rewound_words(lost, head, newest);
         let by_itself = "No events are fetched until a row that was read is in sight again, or a person accepts the site as it is with `sgeventd site accept --from ID`; `sgeventd status` names the id. Plugins go on.";
         self.begin(
             "site/rewound",
@@ -245,19 +245,21 @@ impl Teller {
 }
 
 /// What was seen, and what it may mean: a log that ends below what was read, or another row under its id.
-fn rewound_words(head: EventId, newest: Option<EventId>) -> String {
-    let seen = match newest {
-        None => "the site shows no events".to_owned(),
-        Some(newest) if newest < head => format!("the site shows no event above {newest}"),
-        Some(_) => {
-            return format!(
-                "the site shows another event under id {head} than the one that was read: it was restored from a backup"
-            );
-        }
-    };
-    format!(
-        "{seen} though event {head} was read: it was restored from a backup, or the key sees less"
-    )
+fn rewound_words(lost: Lost, head: EventId, newest: Option<EventId>) -> String {
+    let newest = newest.map_or("the site shows no events".to_owned(), |newest| {
+        format!("the site shows no event above {newest}")
+    });
+    match lost {
+        Lost::Below => format!(
+            "{newest} though event {head} was read: it was restored from a backup, or the key sees less"
+        ),
+        Lost::Another => format!(
+            "the site shows another event under id {head} than the one that was read: it was restored from a backup"
+        ),
+        Lost::All => format!(
+            "the site shows newer events and none of those that were read last, up to {head}: it was restored from a backup, its log was purged, or the key sees less"
+        ),
+    }
 }
 
 /// Brings what `status` shows up to date.

@@ -99,10 +99,10 @@ impl Journal {
     ) -> Result<Self, JournalError> {
         let dir = dir.map(Arc::new);
         let weak = dir.as_ref().map_or_else(Weak::new, Arc::downgrade);
-        let readers = Readers::start(engine.as_ref(), options.readers)?;
+        let (health, healths) = watch::channel(Health::Working);
+        let readers = Readers::start(engine.as_ref(), options.readers, health.clone())?;
         let (core, head) = core(engine, dir, options.tail)?;
         let (tail, pages) = (Arc::clone(&core.tail), Arc::clone(&core.pages));
-        let (health, healths) = watch::channel(Health::Working);
         // Every job has a permit; besides them a few beats and one close.
         let (writer, inbox) = sync_channel(ROOM + 16);
         let thread = Writer {

@@ -12,9 +12,9 @@ use std::{
     thread,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use super::{Engine, JournalError, Reader};
+use super::{Engine, Health, JournalError, Reader};
 
 /// Questions that may wait. Each asker has one at a time, so this is some plugins and a few people.
 const ROOM: usize = 256;
@@ -23,12 +23,17 @@ type Question = Box<dyn FnOnce(&mut dyn Reader) + Send>;
 
 /// The reader threads. They end when this is dropped.
 pub(super) struct Readers {
+    health: watch::Sender<Health>,
     questions: SyncSender<(Question, OwnedSemaphorePermit)>,
     room: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn start(engine: &dyn Engine, threads: usize) -> Result<Self, JournalError> {
+    pub(super) fn start(
+        engine: &dyn Engine,
+        threads: usize,
+        health: watch::Sender<Health>,
+    ) -> Result<Self, JournalError> {
         let (questions, inbox) = sync_channel(ROOM);
         let inbox = Arc::new(Mutex::new(inbox));
         for number in 1..=threads.max(1) {
@@ -42,6 +47,7 @@ impl Readers {
                 })?;
         }
         Ok(Self {
+            health,
             questions,
             room: Arc::new(Semaphore::new(ROOM)),
         })
@@ -63,7 +69,21 @@ impl Readers {
         let sent = self.questions.try_send((question, room));
         sent.map_err(|_| JournalError::Closed)?;
         let lost = || JournalError::Broken("a question to the journal ended in a panic".into());
-        answered.await.unwrap_or_else(|_| Err(lost()))
+        let answer = answered.await.map_err(|_| lost())?;
+        answer.inspect_err(|error| self.hear(error))
+    }
+
+    /// What cannot be read cannot be built on: nothing is written any more.
+    fn hear(&self, error: &JournalError) {
+        if matches!(error, JournalError::Broken(_) | JournalError::Corrupt(_)) {
+            self.health.send_if_modified(|health| {
+                let is_news = !matches!(health, Health::Broken(_));
+                if is_news {
+                    *health = Health::Broken(error.clone());
+                }
+                is_news
+            });
+        }
     }
 }
 

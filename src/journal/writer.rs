@@ -218,6 +218,7 @@ impl Writer {
 
     /// One transaction for the whole batch.
     fn commit(&mut self) -> Result<(), JournalError> {
+        self.is_trusted()?;
         match self.core.commit(&mut self.batch.ops) {
             Ok(answers) => {
                 self.batch.answer(answers);
@@ -239,6 +240,14 @@ impl Writer {
         self.core.engine.housekeep(false)
     }
 
+    /// An error when a reader found that the disk or the database fails: nothing is built on that.
+    fn is_trusted(&self) -> Result<(), JournalError> {
+        match &*self.health.borrow() {
+            Health::Broken(error) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
     fn say(&self, health: Health) {
         self.health.send_if_modified(|said| {
             let is_news = *said != health;
@@ -257,7 +266,8 @@ impl Writer {
 
     fn close(mut self, closer: Option<oneshot::Sender<()>>) {
         if !self.batch.jobs.is_empty() {
-            match self.core.commit(&mut self.batch.ops) {
+            let trusted = self.is_trusted();
+            match trusted.and_then(|()| self.core.commit(&mut self.batch.ops)) {
                 Ok(answers) => self.batch.answer(answers),
                 Err(error) => {
                     let (events, settlements) = self.batch.holds();

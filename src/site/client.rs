@@ -27,7 +27,7 @@ use super::{
     setup::{self, SetupError, SiteOptions},
     tap::{CallRecord, CallTap},
 };
-use crate::{ident::PluginName, secret::Secret};
+use crate::{clock::Unix, ident::PluginName, secret::Secret};
 
 /// One address and its connections. Copies share them.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ struct Inner {
     max_retry_wait: Duration,
     patience: Duration,
     capabilities: Mutex<Option<(Instant, Capabilities)>>,
+    /// The site's clock, and when it said so.
+    clock: Mutex<Option<(Unix, Instant)>>,
 }
 
 impl Site {
@@ -64,7 +66,15 @@ impl Site {
             max_retry_wait: options.max_retry_wait,
             patience: options.patience,
             capabilities: Mutex::new(None),
+            clock: Mutex::new(None),
         })))
+    }
+
+    /// The site's clock, once an answer told it: ours may be wrong, and jump.
+    #[must_use]
+    pub fn time(&self) -> Option<Unix> {
+        let clock = *self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        clock.map(|(time, at)| time + at.elapsed())
     }
 
     /// A session of a script user.
@@ -123,6 +133,10 @@ impl Site {
         let (sent_bytes, started) = (body.len(), Instant::now());
         let (head, answer) = self.0.http.post(body).await;
         let elapsed = started.elapsed();
+        if let Some(date) = head.date {
+            let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            *clock = Some((date, Instant::now()));
+        }
         let received_bytes = answer.as_ref().map_or(0, Bytes::len);
         let result = answer
             .and_then(|body| envelope::result(&body, call.method, script.unwrap_or_default()));

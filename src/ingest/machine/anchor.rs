@@ -1,14 +1,14 @@
 //! The anchor: the row that every answer must show again, else it proves nothing.
 //!
-//! A missing one is waited for, then looked for; another row under its id, or a newest row below it, halts ingest until
-//! a known row is seen again or an operator accepts the site as it is.
+//! A missing one is waited for, then looked for; another row under its id, a newest row below it, or no known row at all
+//! halts ingest until a known row is seen again or an operator accepts the site as it is.
 
 use super::{ANCHOR_PATIENCE, HALTED_EVERY, Machine, Phase};
 use crate::{
     clock::{Mono, Now},
     event::{Event, Facts},
     ident::{EventId, Timeline},
-    ingest::question::{Answer, Notice, Row},
+    ingest::question::{Answer, Lost, Notice, Row},
     journal::{Anchor, Append},
 };
 
@@ -35,7 +35,7 @@ impl Machine {
             }
             Some(_) => {
                 let newest = rows.last().map(|row| row.facts.event_id);
-                self.halt(proof.event_id, newest, now);
+                self.halt(Lost::Another, proof.event_id, newest, now);
                 false
             }
             None if proof.event_id > covered_to => {
@@ -103,7 +103,13 @@ impl Machine {
         let newest = answer.rows.first().map(|row| row.facts.event_id);
         let head = self.head_id()?;
         if newest.is_none_or(|newest| newest < head) {
-            self.halt(head, newest, now);
+            self.halt(Lost::Below, head, newest, now);
+            return None;
+        }
+        let proof = self.proof.as_ref().map_or(head, |proof| proof.event_id);
+        if !self.recent.iter().any(|row| row.event_id < proof) {
+            // The last known row is gone as well: what is above the head may be another log's.
+            self.halt(Lost::All, head, newest, now);
             return None;
         }
         self.move_anchor(head);
@@ -129,12 +135,12 @@ impl Machine {
         });
     }
 
-    fn halt(&mut self, head: EventId, newest: Option<EventId>, now: Now) {
+    fn halt(&mut self, lost: Lost, head: EventId, newest: Option<EventId>, now: Now) {
         // The first look at the other known rows follows at once: it says where the log was cut.
         self.next_at = if self.is_halted() {
             now.mono + HALTED_EVERY
         } else {
-            self.notices.push(Notice::Rewound { head, newest });
+            self.notices.push(Notice::Rewound { lost, head, newest });
             self.same_to = None;
             self.left_out = 0;
             now.mono

@@ -15,6 +15,7 @@ fn a_restored_site_halts_until_it_is_accepted() {
         matches!(
             n,
             Notice::Rewound {
+                lost: Lost::Below,
                 head: EventId(50),
                 newest: Some(EventId(30))
             }
@@ -66,6 +67,26 @@ fn an_archived_head_row_moves_the_anchor() {
     world.commit([6]);
     world.live(20);
     assert_eq!(world.journaled, [1, 2, 3, 4, 5, 7, 6]);
+}
+
+#[test]
+fn a_site_that_shows_newer_rows_and_none_that_is_known_halts() {
+    let mut world = World::new(policy());
+    world.commit(1..=5);
+    world.live(3);
+    world.site.rows.clear();
+    world.commit(1000..=1010);
+    world.live(120);
+    assert!(world.machine.is_halted());
+    assert!(world.has(|n| matches!(
+        n,
+        Notice::Rewound {
+            lost: Lost::All,
+            head: EventId(5),
+            newest: Some(EventId(1010))
+        }
+    )));
+    assert_eq!(world.journaled, [1, 2, 3, 4, 5]);
 }
 
 #[test]

@@ -6,10 +6,12 @@ use std::path::Path;
 
 use rusqlite::{ErrorCode, ffi};
 
-use crate::journal::JournalError;
+use crate::journal::{JournalError, lock::DATABASE};
 
 /// Bytes that must fit beside the database for a failed write to be no matter of space.
 const PROBE: usize = 64 * 1024;
+/// So much of a file that is said to be damaged is read, to tell that from a disk that fails.
+const READ: u64 = 1 << 30;
 
 /// A sync that failed, as tests make it up.
 pub(super) fn broken_disk() -> rusqlite::Error {
@@ -18,7 +20,7 @@ pub(super) fn broken_disk() -> rusqlite::Error {
 
 /// Sorts an error of SQLite on the database in `dir`.
 pub(super) fn sort(error: &rusqlite::Error, dir: &Path) -> JournalError {
-    let text = || error.to_string().into();
+    let text = || format!("{error}, in {}", dir.join(DATABASE).display()).into();
     let Some(failure) = error.sqlite_error() else {
         // A value of a type or range that we never write.
         return JournalError::Corrupt(text());
@@ -26,7 +28,13 @@ pub(super) fn sort(error: &rusqlite::Error, dir: &Path) -> JournalError {
     match failure.code {
         ErrorCode::DiskFull => full(dir),
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => JournalError::Busy(text()),
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => JournalError::Corrupt(text()),
+        // SQLite calls it damage, too, when the disk gives no answer.
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => match unreadable(dir) {
+            Some(error) => {
+                JournalError::Broken(format!("{error}, in {}", dir.join(DATABASE).display()).into())
+            }
+            None => JournalError::Corrupt(text()),
+        },
         _ if is_plain_write(failure.extended_code) && !has_room(dir) => full(dir),
         _ => JournalError::Broken(text()),
     }
@@ -36,6 +44,17 @@ fn full(dir: &Path) -> JournalError {
     JournalError::Full {
         dir: dir.display().to_string().into(),
     }
+}
+
+/// Reads the database as plain bytes; why the disk does not give them.
+fn unreadable(dir: &Path) -> Option<std::io::Error> {
+    use std::io::Read as _;
+    let log = format!("{DATABASE}-wal");
+    [DATABASE, &log].into_iter().find_map(|name| {
+        let file = std::fs::File::open(dir.join(name)).ok()?;
+        let mut rest = file.take(READ);
+        std::io::copy(&mut rest, &mut std::io::sink()).err()
+    })
 }
 
 /// Writes that fail before anything is promised. A failed sync is never among them: what it lost cannot be known.

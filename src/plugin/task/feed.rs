@@ -7,7 +7,7 @@ use sgeventd_protocol::{message, write};
 
 use super::{Bodies, Read, Task};
 use crate::{
-    clock::{Mono, Now, millis},
+    clock::{Mono, Now, Unix, millis},
     dispatch::{Delivery, Disposition, Machine, Refusal},
     event::{Body, Facts, parse},
     ident::{PluginName, Seq},
@@ -37,6 +37,10 @@ impl Task {
             return self.read(now.mono);
         }
         self.raise_ceiling();
+        let site_now = self.site_now(now);
+        if let Some(machine) = &mut self.machine {
+            machine.set_site_time(site_now, now);
+        }
         while let Some(delivery) = self.machine.as_mut().and_then(|m| m.poll_delivery(now)) {
             self.deliver(delivery, now);
         }
@@ -52,6 +56,11 @@ impl Task {
             }
         }
         self.read(now.mono);
+    }
+
+    /// Events are as old as the site's clock says.
+    pub(super) fn site_now(&self, now: Now) -> Unix {
+        self.shared.site.time().unwrap_or(now.unix)
     }
 
     fn refuse(&mut self, cause: Cause) {

@@ -50,7 +50,7 @@ impl Task {
         let oldest = machine.and_then(Machine::oldest);
         let lag = oldest
             .and_then(|event| event.facts.created_at)
-            .map_or(Duration::ZERO, |at| now.unix - at);
+            .map_or(Duration::ZERO, |at| self.site_now(now) - at);
         let (state, reason, remedy) = self.words(lag);
         let run = self.run.as_ref();
         PluginReport {

@@ -9,6 +9,7 @@ pub(crate) mod interpose;
 pub(crate) mod lost_power;
 pub(crate) mod proof;
 pub(crate) mod secrets;
+pub(crate) mod steered;
 pub(crate) mod yardstick;
 
 use std::{
@@ -556,6 +557,12 @@ impl Daemon {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).expect("it runs");
+    }
+
+    /// The exit code, when it has ended.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        let ended = self.child.try_wait().expect("our child");
+        ended.map(|ended| ended.code().unwrap_or(-1))
     }
 
     /// Ends it at once.

@@ -17,7 +17,6 @@ use crate::{plan::PluginPlan, site::KINDS};
 /// An event of the journal, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Known {
-    pub(crate) id: i64,
     /// Its type, as a bit.
     pub(crate) kind: u8,
     entity: Option<i64>,
@@ -39,7 +38,6 @@ impl Known {
     fn of(facts: &Facts, body: &[u8]) -> Self {
         let kind = KINDS.iter().position(|kind| *kind == &*facts.event_type);
         Self {
-            id: facts.event_id.0,
             kind: kind.map_or(0, |at| 1 << at),
             entity: facts.entity.as_ref().map(|link| link.id),
             project: facts.project.as_ref().map(|link| link.id),

@@ -88,7 +88,9 @@ impl World<'_> {
         // Of a head that could only be read by its id nobody can say that it is another row now.
         if head.is_none_or(|head| !head.event_type.is_empty()) {
             self.restores += 1;
-            self.site.restore(rows);
+            let begins = self.site.restore(rows) + 1;
+            let before = self.restored_to.unwrap_or(begins);
+            self.restored_to = Some(begins.min(before));
         }
     }
 

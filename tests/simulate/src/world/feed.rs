@@ -37,6 +37,10 @@ impl World<'_> {
             return self.read(who);
         }
         self.raise_ceiling(who);
+        let site_now = self.site.clock(self.queue.now);
+        if let Some(machine) = &mut self.tasks[who].machine {
+            machine.set_site_time(site_now, now);
+        }
         while let Some(delivery) = self.tasks[who]
             .machine
             .as_mut()
@@ -238,8 +242,15 @@ impl World<'_> {
                 Body::Here(body) => bodies.push((seq, Some(body))),
                 _ if !self.site.is_there() => {}
                 _ => {
-                    let known = self.check.known(seq).map(|known| known.id);
-                    let row = known.and_then(|id| self.site.find(sgeventd::ident::EventId(id)));
+                    let event = self.journal.events(&[seq]).now_or_never();
+                    let event = event.and_then(Result::ok).and_then(|mut rows| rows.pop());
+                    // Another row under that id, of a restored site, is as good as none.
+                    let row = event.and_then(|event| {
+                        let row = self.site.find(event.facts.event_id)?;
+                        let is_same = row.facts.event_type == event.facts.event_type
+                            && row.facts.created_at == event.facts.created_at;
+                        is_same.then_some(row)
+                    });
                     if row.is_none() {
                         self.check.plugins[who].pruned(seq);
                     }

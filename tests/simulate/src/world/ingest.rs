@@ -187,7 +187,9 @@ impl World<'_> {
         } else if std::mem::take(&mut ingest.to_accept) && ingest.machine.is_halted() {
             what = "accepted";
             let from = ingest.machine.would_accept_from();
-            let from = from.unwrap_or(EventId(self.site.newest() + 1));
+            // Where nothing says it, somebody knows when the site was restored.
+            let restored_to = self.restored_to.take();
+            let from = from.unwrap_or(EventId(restored_to.unwrap_or(self.site.newest() + 1)));
             (ingest.asking, ingest.beside, ingest.answered) = (None, None, None);
             append = Some((ingest.machine.accept(from, now), None));
             self.story.tell(self.queue.now, || {

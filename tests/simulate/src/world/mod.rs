@@ -66,6 +66,8 @@ pub(crate) struct World<'a> {
     pub(crate) site: Site,
     /// How often the site was restored.
     restores: u64,
+    /// Where its ids began again, until that is accepted.
+    restored_to: Option<i64>,
     model: Model,
     pub(crate) check: Check,
     pub(crate) story: Story,
@@ -127,6 +129,7 @@ impl<'a> World<'a> {
             queue: Queue::default(),
             site,
             restores: 0,
+            restored_to: None,
             model,
             check,
             story: Story::new(lines),

@@ -1,0 +1,183 @@
+//! A disk without space at any write, and one that fails: the daemon says so, damages nothing, and goes on when the disk is well.
+//!
+//! The faults come from `tests/proof/interpose.c`, which stands between the real daemon and the files of its state.
+//! `SGEVENTD_FULL=n` tries n writes in place of a few.
+
+use std::{collections::BTreeMap, fs};
+
+use crate::support::{
+    Daemon, Site, Studio,
+    proof::{ask, number},
+    steered::{Control, Word},
+    until,
+};
+
+/// The first writes, each; and this many later ones.
+const FIRST: i64 = 12;
+const LATER: i64 = 12;
+/// Later ones are drawn among so many.
+const WRITES: i64 = 120;
+/// `EX_IOERR`.
+const IO: i32 = 74;
+
+/// A studio whose daemon's disk is steered.
+struct Stage {
+    site: Site,
+    studio: Studio,
+    control: Control,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let site = Site::quiet().await;
+        let studio = Studio::new(&site).witness();
+        let folder = studio.path("").canonicalize().expect("our own folder");
+        let control = Control::new(studio.path("control"));
+        let environment = control.environment(&folder.join("state"));
+        Self {
+            site,
+            studio,
+            control,
+            environment,
+        }
+    }
+
+    fn spawn(&self) -> Daemon {
+        let config = self.studio.config();
+        Daemon::spawn_with(&self.studio, &config, &[], &self.environment)
+    }
+
+    /// Artists work until something was made to fail, or the daemon has ended.
+    async fn work_until_fault(&self, daemon: &mut Daemon) {
+        until("a fault", || {
+            self.site.work(1);
+            self.control.get(Word::Faults) > 0 || daemon.ended().is_some()
+        })
+        .await;
+    }
+
+    fn is_whole(&self) {
+        let verdict = ask(
+            &self.studio.path("state/journal.db"),
+            "PRAGMA quick_check(1)",
+        );
+        let verdict = format!("{:?}", verdict.expect("a database"));
+        assert_eq!(verdict, r#"[[Text("ok")]]"#);
+    }
+
+    /// A daemon with a well disk comes to rest, and everything is there.
+    async fn goes_on(&self) {
+        let daemon = Daemon::start(&self.studio).await;
+        daemon.all_done(&self.site, &self.studio).await;
+        assert_eq!(daemon.stop().await, Some(0), "{}", self.studio.log());
+        self.is_whole();
+    }
+}
+
+#[tokio::test]
+async fn no_space_at_any_write() {
+    let stage = Stage::new().await;
+    let mut chance = fastrand::Rng::with_seed(6);
+    let asked = number("SGEVENTD_FULL").map_or(LATER, |writes| writes as i64);
+    let later = (0..asked).map(|_| chance.i64(FIRST..WRITES));
+    let mut ends = BTreeMap::<String, u64>::new();
+    for at in (1..=FIRST).chain(later) {
+        stage.control.set(Word::Writes, 0);
+        stage.control.set(Word::Faults, 0);
+        stage.control.set(Word::FullFrom, at);
+        let mut daemon = stage.spawn();
+        stage.work_until_fault(&mut daemon).await;
+        stage.control.set(Word::FullFrom, 0);
+        let truth = stage.site.truth();
+        until("it ends, or goes on", || {
+            let handed = stage.studio.witnessed_ids();
+            daemon.ended().is_some() || truth.iter().all(|id| handed.contains(id))
+        })
+        .await;
+        let end = if let Some(code) = daemon.ended() {
+            stage.studio.crashed();
+            code.to_string()
+        } else {
+            assert_eq!(daemon.stop().await, Some(0), "{}", stage.studio.log());
+            "goes on".to_owned()
+        };
+        *ends.entry(end).or_default() += 1;
+        if at <= FIRST {
+            fs::remove_dir_all(stage.studio.path("state")).unwrap_or_default();
+            fs::remove_file(stage.studio.path("witness.book")).unwrap_or_default();
+        } else {
+            stage.is_whole();
+        }
+    }
+    stage.goes_on().await;
+    let log = stage.studio.log();
+    assert!(!log.contains("panicked"), "{log}");
+    let run = stage
+        .studio
+        .recheck(&stage.site, "disk-full-at-any-write", &[6]);
+    run.with("ends", serde_json::to_value(&ends).expect("JSON"))
+        .judge();
+}
+
+/// Lets a call fail while the daemon works; how it ends, and what it says.
+async fn fails(run: &str, word: Word, reason: &str, after: impl Fn(&Control) -> i64) {
+    let stage = Stage::new().await;
+    for _ in 0..3 {
+        stage.control.set(Word::Faults, 0);
+        let mut daemon = stage.spawn();
+        daemon.status_when("it answers", |_| true).await;
+        stage.site.work(5);
+        daemon.delivered(&stage.studio, &stage.site.truth()).await;
+        stage.control.set(word, after(&stage.control));
+        stage.work_until_fault(&mut daemon).await;
+        until("it ends", || {
+            stage.site.work(1);
+            daemon.ended().is_some()
+        })
+        .await;
+        stage.control.set(word, 0);
+        assert_eq!(daemon.ended(), Some(IO), "{}", stage.studio.log());
+        let said = stage.studio.stderr();
+        assert!(
+            said.contains("journal.db") && said.contains(reason),
+            "{said}"
+        );
+        stage.studio.crashed();
+        stage.is_whole();
+        has_what_was_handed(&stage.studio);
+    }
+    stage.goes_on().await;
+    stage.studio.recheck(&stage.site, run, &[7]).judge();
+}
+
+/// What was handed out was on disk before.
+fn has_what_was_handed(studio: &Studio) {
+    let rows = ask(
+        &studio.path("state/journal.db"),
+        "SELECT event_id FROM events",
+    );
+    let ids: Vec<_> = rows.expect("a database").into_iter().flatten().collect();
+    for id in studio.witnessed() {
+        assert!(ids.contains(&rusqlite::types::Value::Integer(id)), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_ends_it() {
+    fails("sync-fails", Word::SyncFails, "disk I/O error", |control| {
+        control.get(Word::Syncs) + 2
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_read_that_fails_ends_it() {
+    fails(
+        "read-fails",
+        Word::ReadFails,
+        "Input/output error",
+        |control| control.get(Word::Reads) + 1,
+    )
+    .await;
+}

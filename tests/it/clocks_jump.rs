@@ -1,0 +1,81 @@
+//! The wall clock jumps, at the start and while all runs: nobody is late for it, nothing is given up for it, nothing is deleted.
+//!
+//! The daemon's wall clock is moved by `tests/proof/interpose.c`; the site's, and the one that timers run by, are not.
+
+use serde_json::json;
+
+use crate::support::{
+    Daemon, Site, Studio,
+    proof::ask,
+    steered::{Control, Word},
+    until,
+};
+
+const HOUR: i64 = 3_600_000;
+const YEARS: i64 = 10 * 365 * 24 * HOUR;
+/// To a moment after the first of January 1970.
+const TO_1970: i64 = -56 * 365 * 24 * HOUR;
+
+#[tokio::test]
+async fn nothing_comes_of_it() {
+    let site = Site::quiet().await;
+    // A gap is asked for at once and given up long after the test, but sooner than the clock jumps.
+    let studio = Studio::new(&site).gaps("2s", "1h");
+    // What is refused once is tried again after a while by the clock of timers.
+    let studio = studio.witness_as("refuses", &["0", "3"], "none", 2);
+    let book = studio.book_of("witness").display().to_string();
+    let keys = "delivery = { max_age = \"1d\" }";
+    let studio = studio.plugin("witness", &["witness.py", &book], keys);
+    let studio = studio.judged("witness", "all", 1, None);
+    let studio = studio.section("[retention]\nage = \"1d\"\n");
+    let folder = studio.path("").canonicalize().expect("our own folder");
+    let control = Control::new(studio.path("control"));
+    let environment = control.environment(&folder.join("state"));
+    let config = studio.config();
+    let mut jumps = 0;
+    // The last one starts with a clock that was never like that before, and nothing but that.
+    for (boot, clocks) in [
+        (TO_1970, &[HOUR, -HOUR, TO_1970][..]),
+        (0, &[HOUR, -HOUR, -YEARS, 0]),
+        (YEARS, &[]),
+        (YEARS, &[0, YEARS]),
+    ] {
+        control.set(Word::ClockMs, boot);
+        let daemon = Daemon::spawn_with(&studio, &config, &[], &environment);
+        daemon.status_when("it answers", |_| true).await;
+        if clocks.is_empty() {
+            until("retention has looked", || {
+                studio.log().contains("nothing is deleted")
+            })
+            .await;
+        }
+        for clock in clocks {
+            control.set(Word::ClockMs, *clock);
+            jumps += 1;
+            site.order(&json!({"verb": "jump", "by": 1}));
+            site.work(4);
+            daemon.delivered(&studio, &site.truth()).await;
+            until("what was refused is tried again", || {
+                let handed = studio.handed("refuses");
+                site.truth().iter().all(|id| handed.contains(id))
+            })
+            .await;
+        }
+        let status = daemon.status().await.expect("it answers");
+        assert_eq!(status["site"]["given_up"], 0, "{status}");
+        for plugin in status["plugins"].as_array().expect("plugins") {
+            assert_eq!(plugin["generation"], 1, "{plugin}");
+            assert_eq!(plugin["counts"]["too_old"], 0, "{plugin}");
+        }
+        assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    }
+    let left = ask(
+        &studio.path("state/journal.db"),
+        "SELECT count(*) FROM bodies",
+    );
+    let left = format!("{:?}", left.expect("a database"));
+    assert_eq!(left, format!("[[Integer({})]]", site.truth().len()));
+    let run = studio.recheck(&site, "clock-jumps", &[23]);
+    assert!(run.alerts.is_empty(), "{:?}", run.alerts);
+    run.with("jumps", jumps).judge();
+}
