@@ -31,7 +31,7 @@ test-rust:
 	SGEVENTD_TEST_PYTHON=$(abspath $(PY)) cargo test --workspace
 
 test-simulate:
-	cargo run --release --quiet -p sgeventd-simulate -- --seeds 1000 --proof $(TARGET)/proof/runs
+	cargo run --release --quiet -p sgeventd-simulate -- --seeds 1000 --coverage --proof $(TARGET)/proof/runs
 
 test-python:
 	cd sdk-python && $(abspath $(PY)) -m pytest -q

@@ -141,6 +141,9 @@ impl Task {
         self.stats.answered(now.mono - open.since, now.mono);
         match &ended {
             Disposition::Failed { error, .. } => self.last_error = Some(error.clone()),
+            Disposition::Retry { reason, .. } if !reason.is_empty() => {
+                self.last_error = Some(reason.clone());
+            }
             Disposition::Dead { reason } => self.last_error = Some(reason.clone()),
             _ => {}
         }
