@@ -142,7 +142,7 @@ fn insert_all(db: &rusqlite::Connection, ops: &[Op]) -> rusqlite::Result<()> {
         };
         db.execute_batch("BEGIN IMMEDIATE")?;
         let mut events = db.prepare_cached(&insert)?;
-        let mut bodies = db.prepare_cached("INSERT INTO bodies VALUES (?1, ?2)")?;
+        let mut bodies = db.prepare_cached("INSERT INTO bodies (seq, body) VALUES (?1, ?2)")?;
         for event in &append.events {
             seq += 1;
             let facts = &event.facts;

@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     Done, Memo, row,
-    schema::{FACTS, FACTS_COUNT},
+    schema::{ABOUT_SUM, FACTS, FACTS_COUNT},
+    sum,
 };
 use crate::{
     clock::Unix,
@@ -38,7 +39,7 @@ pub(super) fn append(db: &Connection, memo: &mut Memo, append: &Append, at: Unix
 
 fn insert(db: &Connection, memo: &mut Memo, events: &[NewEvent]) -> rusqlite::Result<Vec<u32>> {
     let mut statement = db.prepare_cached(insert_sql())?;
-    let mut body = db.prepare_cached("INSERT INTO bodies VALUES (?1, ?2)")?;
+    let mut body = db.prepare_cached("INSERT INTO bodies VALUES (?1, ?2, row_sum(?1, ?2))")?;
     let mut fresh = Vec::with_capacity(events.len());
     for (index, event) in (0..).zip(events) {
         let seq = memo.last.next();
@@ -49,18 +50,40 @@ fn insert(db: &Connection, memo: &mut Memo, events: &[NewEvent]) -> rusqlite::Re
             memo.last = seq;
             memo.body_bytes += event.body.len() as u64;
             fresh.push(index);
+        } else {
+            see_that_it_is_known(db, event)?;
         }
     }
     Ok(fresh)
+}
+
+/// Looks at the row that is said to be there already: an entry of the index that is not as it was written would hide a new event.
+fn see_that_it_is_known(db: &Connection, event: &NewEvent) -> rusqlite::Result<()> {
+    // The plus keeps SQLite from reading these from the index again.
+    let sql = "SELECT 1 FROM events WHERE seq = (SELECT seq FROM events INDEXED BY events_by_id WHERE event_id = ?1 AND timeline = ?2)
+        AND +event_id = ?1 AND +timeline = ?2";
+    let facts = &event.facts;
+    let is_known = db
+        .prepare_cached(sql)?
+        .exists(params![facts.event_id.0, facts.timeline.0])?;
+    if is_known {
+        Ok(())
+    } else {
+        Err(sum::changed(format!(
+            "the index entry of event id {}",
+            facts.event_id
+        )))
+    }
 }
 
 /// A known (timeline, event id) is left as it is.
 fn insert_sql() -> &'static str {
     static SQL: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     SQL.get_or_init(|| {
+        let facts: String = (2..=FACTS_COUNT + 1).map(|at| format!(", ?{at}")).collect();
         format!(
-            "INSERT INTO events (seq, {FACTS}) VALUES (?1{}) ON CONFLICT (event_id, timeline) DO NOTHING",
-            (2..=FACTS_COUNT + 1).map(|at| format!(", ?{at}")).collect::<String>()
+            "INSERT INTO events (seq, {FACTS}, sum) VALUES (?1{facts}, row_sum(?1{facts}))
+             ON CONFLICT (event_id, timeline) DO NOTHING"
         )
     })
 }
@@ -71,7 +94,7 @@ fn mark(db: &Connection, memo: &mut Memo, first: Seq, at: Unix) -> rusqlite::Res
         .mark
         .is_some_and(|mark| (mark.0..mark.0.saturating_add(MARK_MS)).contains(&at.0));
     if !is_covered {
-        db.prepare_cached("INSERT INTO marks (seq, at) VALUES (?1, ?2)")?
+        db.prepare_cached("INSERT INTO marks VALUES (?1, ?2, row_sum(?1, ?2))")?
             .execute(params![first, at.0])?;
         memo.mark = Some(at);
     }
@@ -108,14 +131,19 @@ pub(super) fn ingest(db: &Connection) -> rusqlite::Result<IngestState> {
 }
 
 pub(super) fn about(db: &Connection, key: &str) -> rusqlite::Result<Option<Box<str>>> {
-    db.prepare_cached("SELECT value FROM about WHERE key = ?1")?
-        .query_row([key], |row| row.get(0))
+    let sql = format!("SELECT value, sum IS {ABOUT_SUM} FROM about WHERE key = ?1");
+    db.prepare_cached(&sql)?
+        .query_row([key], |row| {
+            sum::see(row, 1, || format!("`{key}` of `about`"))?;
+            row.get(0)
+        })
         .optional()
 }
 
 pub(super) fn put_about(db: &Connection, key: &str, value: &str) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO about VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        "INSERT INTO about VALUES (?1, ?2, row_sum(?1, ?2))
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum",
     )?
     .execute([key, value])?;
     Ok(())

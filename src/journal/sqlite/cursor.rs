@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Done, Memo, dead};
+use super::{Done, Memo, dead, schema::PLUGIN_SUM, sum};
 use crate::{
     clock::Unix,
     ident::{EventId, PluginName, Seq, Timeline},
@@ -16,8 +16,11 @@ struct Stand {
 }
 
 fn stand(db: &Connection, plugin: &PluginName) -> rusqlite::Result<Option<Stand>> {
-    db.prepare_cached("SELECT position, revision FROM plugins WHERE name = ?1")?
+    let sql =
+        format!("SELECT position, revision, sum IS {PLUGIN_SUM} FROM plugins WHERE name = ?1");
+    db.prepare_cached(&sql)?
         .query_row([plugin.as_str()], |row| {
+            sum::see(row, 2, || format!("the cursor of plugin {plugin}"))?;
             Ok(Stand {
                 position: row.get(0)?,
                 revision: row.get(1)?,
@@ -48,7 +51,7 @@ pub(super) fn change(
         remove(db, plugin, *seq)?;
     }
     for letter in &change.dead {
-        dead::insert(db, plugin, letter)?;
+        dead::insert(db, memo, plugin, letter)?;
         crate::fail::at("dead.inserted");
         remove(db, plugin, letter.seq)?;
     }
@@ -110,22 +113,25 @@ fn write(
         counts.dead,
         counts.too_old
     ])?;
-    Ok(())
+    sum::seal_plugin(db, plugin)
 }
 
 fn put(db: &Connection, plugin: &PluginName, entry: &OpenEntry) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR REPLACE INTO open VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
-        .execute(params![
-            plugin.as_str(),
-            entry.seq,
-            origin_word(entry.origin),
-            entry.attempts,
-            entry.crashes,
-            entry.deliveries,
-            entry.next_at.map(|at| at.0),
-            entry.last_error,
-            entry.progress
-        ])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO open VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+            row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9))",
+    )?
+    .execute(params![
+        plugin.as_str(),
+        entry.seq,
+        origin_word(entry.origin),
+        entry.attempts,
+        entry.crashes,
+        entry.deliveries,
+        entry.next_at.map(|at| at.0),
+        entry.last_error,
+        entry.progress
+    ])?;
     Ok(())
 }
 
@@ -142,8 +148,11 @@ pub(super) fn reopen(
     seq: Seq,
     origin: Origin,
 ) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT OR IGNORE INTO open VALUES (?1, ?2, ?3, 0, 0, 0, NULL, NULL, NULL)")?
-        .execute(params![plugin.as_str(), seq.0, origin_word(origin)])?;
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO open VALUES (?1, ?2, ?3, 0, 0, 0, NULL, NULL, NULL,
+            row_sum(?1, ?2, ?3, 0, 0, 0, NULL, NULL, NULL))",
+    )?
+    .execute(params![plugin.as_str(), seq.0, origin_word(origin)])?;
     Ok(())
 }
 
@@ -173,7 +182,7 @@ pub(super) fn replay(db: &Connection, memo: &Memo, plugin: &PluginName, replay: 
     db.prepare_cached("DELETE FROM replays WHERE plugin = ?1 AND first = ?2 AND last = ?3")?
         .execute(key)?;
     if replay.next <= replay.last {
-        db.prepare_cached("INSERT INTO replays VALUES (?1, ?2, ?3, ?4)")?
+        db.prepare_cached("INSERT INTO replays VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?3, ?4))")?
             .execute(params![
                 plugin.as_str(),
                 replay.first,

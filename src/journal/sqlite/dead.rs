@@ -4,7 +4,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::{Done, Memo, cursor, schema::FACTS};
+use super::{
+    Done, Memo, cursor,
+    schema::{DEAD_SUM, EVENT_SUM, FACTS},
+    sum,
+};
 use crate::{
     ident::{PluginName, Seq},
     journal::{NewDead, Origin, Outcome},
@@ -13,6 +17,7 @@ use crate::{
 /// Makes or replaces the letter of this plugin and event.
 pub(super) fn insert(
     db: &Connection,
+    memo: &Memo,
     plugin: &PluginName,
     letter: &NewDead,
 ) -> rusqlite::Result<()> {
@@ -28,11 +33,16 @@ pub(super) fn insert(
         .prepare_cached("UPDATE dead SET reason = ?3, error = ?4, attempts = ?5, at = ?6 WHERE plugin = ?1 AND seq = ?2")?
         .execute(values)?;
     if replaced == 1 {
-        return Ok(());
+        return seal(db, plugin, letter.seq);
     }
+    let body = if sum::see_event(db, memo, letter.seq)? {
+        "body"
+    } else {
+        "NULL"
+    };
     let copy = format!(
         "INSERT INTO dead (plugin, seq, reason, error, attempts, at, {FACTS}, body)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, {FACTS}, body FROM events LEFT JOIN bodies USING (seq) WHERE events.seq = ?2"
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, {FACTS}, {body} FROM events LEFT JOIN bodies USING (seq) WHERE events.seq = ?2"
     );
     if db.prepare_cached(&copy)?.execute(values)? == 0 {
         db.prepare_cached(
@@ -41,6 +51,15 @@ pub(super) fn insert(
         )?
         .execute(values)?;
     }
+    seal(db, plugin, letter.seq)
+}
+
+/// Makes the sum of a letter, after a change of it.
+fn seal(db: &Connection, plugin: &PluginName, seq: Seq) -> rusqlite::Result<()> {
+    db.prepare_cached(&format!(
+        "UPDATE dead SET sum = {DEAD_SUM} WHERE plugin = ?1 AND seq = ?2"
+    ))?
+    .execute(params![plugin.as_str(), seq])?;
     Ok(())
 }
 
@@ -48,9 +67,13 @@ pub(super) fn insert(
 pub(super) fn redrive(db: &Connection, memo: &mut Memo, ids: &[i64]) -> Done {
     let mut redriven = Vec::new();
     for id in ids {
+        let sql = format!("SELECT plugin, seq, sum IS {DEAD_SUM} FROM dead WHERE id = ?1");
         let found: Option<(String, u64)> = db
-            .prepare_cached("SELECT plugin, seq FROM dead WHERE id = ?1")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .prepare_cached(&sql)?
+            .query_row([id], |row| {
+                sum::see(row, 2, || format!("dead letter {id}"))?;
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
         let Some((plugin, seq)) = found else {
             continue;
@@ -74,13 +97,18 @@ fn restore(db: &Connection, memo: &mut Memo, id: i64, seq: u64) -> rusqlite::Res
         "INSERT INTO events (seq, {FACTS}) SELECT seq, {FACTS} FROM dead WHERE id = ?1 AND event_id <> 0
          ON CONFLICT DO NOTHING"
     );
-    db.prepare_cached(&row)?.execute([id])?;
+    if db.prepare_cached(&row)?.execute([id])? == 1 {
+        db.prepare_cached(&format!(
+            "UPDATE events SET sum = {EVENT_SUM} WHERE seq = ?1"
+        ))?
+        .execute([seq])?;
+    }
     let is_there = db
         .prepare_cached("SELECT 1 FROM events WHERE seq = ?1")?
         .exists([seq])?;
     if is_there {
         let body =
-            "INSERT INTO bodies SELECT seq, body FROM dead WHERE id = ?1 AND body IS NOT NULL
+            "INSERT INTO bodies SELECT seq, body, row_sum(seq, body) FROM dead WHERE id = ?1 AND body IS NOT NULL
             ON CONFLICT DO NOTHING RETURNING octet_length(body)";
         let bytes: Option<u64> = db
             .prepare_cached(body)?

@@ -3,6 +3,7 @@
 //! * 4 KiB pages, `synchronous=FULL`: an answer survives a power cut (with `NORMAL` 242 of 400 simulated cuts lost answered rows).
 //! * Automatic checkpoints are off. This engine checkpoints between batches, every 16 MiB (it never waits for readers), and
 //!   empties the log when idle. No other connection ever does.
+//! * Each row has a sum over its values, and is held against it when it is read.
 //! * What an append needs to know is remembered beside the connection and read anew after a failed transaction.
 //!
 //! Never: a second writer, a statement held between two calls, a guess after a failed sync.
@@ -17,6 +18,7 @@ mod prune;
 mod read;
 mod row;
 mod schema;
+mod sum;
 mod upkeep;
 
 use std::{
@@ -41,6 +43,10 @@ use append::{SITE, about, ingest as ingest_state};
 /// The write-ahead log is carried over when it is this long: 16 MiB of 4 KiB pages.
 const CHECKPOINT_PAGES: u32 = 4096;
 
+/// How far the journal reaches, and whether that is as it was written.
+const EXTENT: &str = "SELECT last, rows_from, bodies_from, body_bytes, sums_from,
+    sum IS row_sum(last, rows_from, bodies_from, body_bytes, sums_from) FROM extent";
+
 /// What a step in a transaction gives: an answer, or an error that ends the whole transaction.
 type Done = rusqlite::Result<Answer>;
 
@@ -62,6 +68,8 @@ struct Memo {
     rows_from: Seq,
     bodies_from: Seq,
     body_bytes: u64,
+    /// Rows of events from here on have a sum.
+    sums_from: Seq,
     head: Option<EventId>,
     timeline: Timeline,
     /// The newest mark of time.
@@ -71,16 +79,17 @@ struct Memo {
 impl Memo {
     /// How far the journal reaches; the rest stays empty.
     fn load(db: &Connection) -> rusqlite::Result<Self> {
-        db.prepare_cached("SELECT last, rows_from, bodies_from, body_bytes FROM extent")?
-            .query_row([], |row| {
-                Ok(Self {
-                    last: row.get(0)?,
-                    rows_from: row.get(1)?,
-                    bodies_from: row.get(2)?,
-                    body_bytes: row.get(3)?,
-                    ..Self::default()
-                })
+        db.prepare_cached(EXTENT)?.query_row([], |row| {
+            sum::see(row, 5, || "what the journal says of itself".to_owned())?;
+            Ok(Self {
+                last: row.get(0)?,
+                rows_from: row.get(1)?,
+                bodies_from: row.get(2)?,
+                body_bytes: row.get(3)?,
+                sums_from: row.get(4)?,
+                ..Self::default()
             })
+        })
     }
 
     /// With what only the writer needs.
@@ -101,13 +110,15 @@ impl Memo {
 
     fn store(&self, db: &Connection) -> rusqlite::Result<()> {
         db.prepare_cached(
-            "UPDATE extent SET last = ?1, rows_from = ?2, bodies_from = ?3, body_bytes = ?4",
+            "UPDATE extent SET last = ?1, rows_from = ?2, bodies_from = ?3, body_bytes = ?4, sums_from = ?5,
+                sum = row_sum(?1, ?2, ?3, ?4, ?5)",
         )?
         .execute([
             self.last.0,
             self.rows_from.0,
             self.bodies_from.0,
             self.body_bytes,
+            self.sums_from.0,
         ])?;
         Ok(())
     }
@@ -253,5 +264,7 @@ impl Engine for Sqlite {
     }
 }
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;

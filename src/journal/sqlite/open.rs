@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::{
     Memo, Sqlite,
-    schema::{APPLICATION_ID, TABLES, VERSION},
+    schema::{APPLICATION_ID, EXTENT_SUM, TABLES, VERSION, WITHOUT_SUMS},
+    sum,
 };
 
 /// How long a statement waits for another process. Our own connections never make each other wait.
@@ -95,7 +96,10 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let is_there = path.try_exists().map_err(|source| io_error(path, source))?;
         if is_there {
-            inspect_header(path)?;
+            if inspect_header(path)? == WITHOUT_SUMS {
+                inspect_pages(path)?;
+                add_sums(path)?;
+            }
             inspect_content(path)?;
         } else {
             refuse_orphan(path)?;
@@ -127,8 +131,8 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Reads the head of the file itself: even opening it with SQLite could change something.
-pub(super) fn inspect_header(path: &Path) -> Result<(), OpenError> {
+/// Reads the head of the file itself: even opening it with SQLite could change something. Its version, when it is ours.
+pub(super) fn inspect_header(path: &Path) -> Result<i32, OpenError> {
     let foreign = |found: &str| OpenError::Foreign {
         path: path.to_owned(),
         found: found.to_owned(),
@@ -154,7 +158,7 @@ pub(super) fn inspect_header(path: &Path) -> Result<(), OpenError> {
         |at: usize| i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     // Offsets of SQLite's file format, section 1.3: 60 is user_version, 68 is application_id.
     match (number(68), number(60)) {
-        (APPLICATION_ID, VERSION) => Ok(()),
+        (APPLICATION_ID, found @ (VERSION | WITHOUT_SUMS)) => Ok(found),
         (APPLICATION_ID, found) if found > VERSION => Err(OpenError::Newer {
             path: path.to_owned(),
             found,
@@ -166,28 +170,69 @@ pub(super) fn inspect_header(path: &Path) -> Result<(), OpenError> {
 
 /// Looks for damage through a connection that cannot write.
 fn inspect_content(path: &Path) -> Result<(), OpenError> {
-    let bytes: u64 = ["", "-wal"]
-        .iter()
-        .filter_map(|suffix| fs::metadata(beside(path, suffix)).ok())
-        .map(|found| found.len())
-        .sum();
-    let finding = (|| {
+    inspect_pages(path)?;
+    let is_small = is_small(path);
+    finding(path, || {
         let db = reader(path)?;
-        if bytes <= CHECK_BYTES {
-            let verdict: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-            if verdict != "ok" {
-                return Ok(Some(verdict));
-            }
+        if let Some(what) = sum::look_at_small(&db)? {
+            return Ok(Some(what));
+        }
+        if is_small && let Some(what) = sum::look_at_events(&db, &Memo::load(&db)?)? {
+            return Ok(Some(what));
         }
         ends_meet(&db)
-    })();
-    match finding.map_err(|error| sort(path, error))? {
+    })
+}
+
+/// Looks at all pages of a file that is not too big for it.
+fn inspect_pages(path: &Path) -> Result<(), OpenError> {
+    if !is_small(path) {
+        return Ok(());
+    }
+    finding(path, || {
+        let verdict = "PRAGMA integrity_check(1)";
+        let verdict: String = reader(path)?.query_row(verdict, [], |row| row.get(0))?;
+        Ok((verdict != "ok").then_some(verdict))
+    })
+}
+
+fn is_small(path: &Path) -> bool {
+    let files = ["", "-wal"].iter();
+    let found = files.filter_map(|suffix| fs::metadata(beside(path, suffix)).ok());
+    found.map(|found| found.len()).sum::<u64>() <= CHECK_BYTES
+}
+
+fn finding(
+    path: &Path,
+    look: impl FnOnce() -> rusqlite::Result<Option<String>>,
+) -> Result<(), OpenError> {
+    match look().map_err(|error| sort(path, error))? {
         None => Ok(()),
         Some(what) => Err(OpenError::Corrupt {
             path: path.to_owned(),
             what,
         }),
     }
+}
+
+/// Brings a file without sums up to this version: all of it or nothing. Its events stay without; what comes has them.
+fn add_sums(path: &Path) -> Result<(), OpenError> {
+    let add = || {
+        let db = writer(path)?;
+        let change = rusqlite::Transaction::new_unchecked(&db, TransactionBehavior::Immediate)?;
+        let version: i32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        // After a crash before the log was carried over, only the head of the file is behind.
+        if version == WITHOUT_SUMS {
+            sum::add(&change)?;
+            change.pragma_update(None, "user_version", VERSION)?;
+        }
+        change.commit()?;
+        // The version that the head of the file says must be there for whoever reads only that.
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    };
+    add().map_err(|error| sort(path, error))?;
+    tracing::info!(path = %path.display(), version = VERSION, "the journal was brought up to this version: its rows have sums from now on");
+    Ok(())
 }
 
 /// Compares what the journal says of itself with its rows.
@@ -260,14 +305,16 @@ fn fill(draft: &Path) -> rusqlite::Result<()> {
     let db = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.pragma_update(None, "page_size", 4096)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
+    sum::install(&db)?;
     db.execute_batch(&format!(
-        "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
+        "BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES}
+         UPDATE extent SET sum = {EXTENT_SUM}; COMMIT;"
     ))?;
     // Closing the only connection carries the log over into the file.
     db.close().map_err(|(_, error)| error)
 }
 
-fn writer(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     settle(&db)?;
@@ -290,6 +337,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 
 fn settle(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(BUSY_WAIT)?;
+    sum::install(db)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     // After a failed write nothing may be carried over by the way; the writer checkpoints by itself.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

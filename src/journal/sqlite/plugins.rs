@@ -6,6 +6,8 @@ use super::{
     Done, Memo,
     append::{json, put_about},
     cursor,
+    schema::{DEAD_SUM, OPEN_SUM, REPLAY_SUM, STATE_SUM},
+    sum,
 };
 use crate::{
     clock::Unix,
@@ -16,8 +18,13 @@ use crate::{
     },
 };
 
-/// Tables whose rows belong to a plugin by their column `plugin`.
-const OWNED: [&str; 4] = ["open", "replays", "dead", "state"];
+/// Tables whose rows belong to a plugin by their column `plugin`, with their sums.
+const OWNED: [(&str, &str); 4] = [
+    ("open", OPEN_SUM),
+    ("replays", REPLAY_SUM),
+    ("dead", DEAD_SUM),
+    ("state", STATE_SUM),
+];
 
 pub(super) fn register(
     db: &Connection,
@@ -34,6 +41,7 @@ pub(super) fn register(
         .query_row(params![plugin.as_str(), at.0], |row| row.get(0))
         .optional()?;
     if let Some(position) = known {
+        sum::seal_plugin(db, plugin)?;
         return Ok(Ok(Outcome::Registered {
             position: Seq(position),
             is_new: false,
@@ -42,6 +50,7 @@ pub(super) fn register(
     let position = cursor::locate(db, memo.last, memo.timeline, start)?;
     db.prepare_cached("INSERT INTO plugins (name, first_seen, last_seen, position, imported) VALUES (?1, ?2, ?2, ?3, ?4)")?
         .execute(params![plugin.as_str(), at.0, position, imported.map(json)])?;
+    sum::seal_plugin(db, plugin)?;
     Ok(Ok(Outcome::Registered {
         position,
         is_new: true,
@@ -52,6 +61,7 @@ pub(super) fn seen(db: &Connection, plugins: &[PluginName], at: Unix) -> Done {
     for plugin in plugins {
         db.prepare_cached("UPDATE plugins SET last_seen = max(last_seen, ?2) WHERE name = ?1")?
             .execute(params![plugin.as_str(), at.0])?;
+        sum::seal_plugin(db, plugin)?;
     }
     Ok(Ok(Outcome::Done))
 }
@@ -60,6 +70,7 @@ pub(super) fn set_disabled(db: &Connection, plugin: &PluginName, reason: Option<
     let found = db
         .prepare_cached("UPDATE plugins SET disabled = ?2 WHERE name = ?1")?
         .execute(params![plugin.as_str(), reason])?;
+    sum::seal_plugin(db, plugin)?;
     Ok(known_or(found, plugin))
 }
 
@@ -67,7 +78,7 @@ pub(super) fn forget(db: &Connection, plugin: &PluginName) -> Done {
     let found = db
         .prepare_cached("DELETE FROM plugins WHERE name = ?1")?
         .execute([plugin.as_str()])?;
-    for table in OWNED {
+    for (table, _) in OWNED {
         db.prepare_cached(&format!("DELETE FROM {table} WHERE plugin = ?1"))?
             .execute([plugin.as_str()])?;
     }
@@ -116,9 +127,11 @@ pub(super) fn rename(db: &Connection, from: &PluginName, to: &PluginName) -> Don
     }
     // The new name's file has it already, or will when it is found.
     forget_file(db, from)?;
-    for table in OWNED {
+    for (table, sum) in OWNED {
+        // The right side of SET sees the row as it was, with the old name.
+        let sum = sum.replacen("(plugin,", "(?2,", 1);
         db.prepare_cached(&format!(
-            "UPDATE OR REPLACE {table} SET plugin = ?2 WHERE plugin = ?1"
+            "UPDATE OR REPLACE {table} SET plugin = ?2, sum = {sum} WHERE plugin = ?1"
         ))?
         .execute(names)?;
     }
@@ -127,6 +140,7 @@ pub(super) fn rename(db: &Connection, from: &PluginName, to: &PluginName) -> Don
             FROM state WHERE plugin = ?1) WHERE name = ?1",
     )?
     .execute([to.as_str()])?;
+    sum::seal_plugin(db, to)?;
     Ok(Ok(Outcome::Done))
 }
 
@@ -168,7 +182,7 @@ pub(super) fn state_set(db: &Connection, plugin: &PluginName, key: &str, value: 
             bytes,
         }));
     }
-    db.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3)")?
+    db.prepare_cached("INSERT OR REPLACE INTO state VALUES (?1, ?2, ?3, row_sum(?1, ?2, ?3))")?
         .execute([plugin.as_str(), key, value])?;
     set_state_bytes(db, plugin, bytes)?;
     Ok(Ok(Outcome::Done))
@@ -203,17 +217,19 @@ fn entry_bytes(db: &Connection, plugin: &PluginName, key: &str) -> rusqlite::Res
 fn set_state_bytes(db: &Connection, plugin: &PluginName, bytes: u64) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE plugins SET state_bytes = ?2 WHERE name = ?1")?
         .execute(params![plugin.as_str(), bytes])?;
-    Ok(())
+    sum::seal_plugin(db, plugin)
 }
 
 pub(super) fn child_put(db: &Connection, child: &ChildRecord) -> Done {
-    db.prepare_cached("INSERT OR REPLACE INTO children VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![
-            child.pid,
-            child.start_time,
-            child.boot_id,
-            child.plugin.as_str()
-        ])?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO children VALUES (?1, ?2, ?3, ?4, row_sum(?1, ?2, ?3, ?4))",
+    )?
+    .execute(params![
+        child.pid,
+        child.start_time,
+        child.boot_id,
+        child.plugin.as_str()
+    ])?;
     Ok(Ok(Outcome::Done))
 }
 

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{Done, Memo, dead};
+use super::{Done, Memo, dead, sum};
 use crate::{
     clock::Unix,
     ident::{EventId, PluginName, Seq},
@@ -66,7 +66,7 @@ pub(super) fn rows(
     if last < first {
         return Ok(Ok(nothing(first)));
     }
-    let lost = lose(db, last, at)?;
+    let lost = lose(db, memo, last, at)?;
     let bytes: u64 = db
         .prepare_cached("SELECT coalesce(sum(octet_length(body)), 0) FROM bodies WHERE seq <= ?1")?
         .query_row([last], |row| row.get(0))?;
@@ -109,7 +109,12 @@ fn needed_from(db: &Connection, orphans: &[PluginName]) -> rusqlite::Result<u64>
 }
 
 /// Makes dead letters of open entries whose rows go. Only orphans can have any.
-fn lose(db: &Connection, last: u64, at: Unix) -> rusqlite::Result<Vec<(PluginName, EventId)>> {
+fn lose(
+    db: &Connection,
+    memo: &Memo,
+    last: u64,
+    at: Unix,
+) -> rusqlite::Result<Vec<(PluginName, EventId)>> {
     let mut statement = db.prepare_cached(
         "SELECT plugin, seq, attempts, coalesce(event_id, 0) FROM open LEFT JOIN events USING (seq)
          WHERE seq <= ?1 ORDER BY plugin, seq",
@@ -128,9 +133,10 @@ fn lose(db: &Connection, last: u64, at: Unix) -> rusqlite::Result<Vec<(PluginNam
     let mut lost = Vec::new();
     for row in rows.collect::<rusqlite::Result<Vec<_>>>()? {
         let (plugin, letter, event_id) = row;
-        dead::insert(db, &plugin, &letter)?;
+        dead::insert(db, memo, &plugin, &letter)?;
         db.prepare_cached("UPDATE plugins SET dead = dead + 1 WHERE name = ?1")?
             .execute([plugin.as_str()])?;
+        sum::seal_plugin(db, &plugin)?;
         lost.push((plugin, event_id));
     }
     db.prepare_cached("DELETE FROM open WHERE seq <= ?1")?

@@ -9,7 +9,11 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{
     Memo, about, cursor, fail, ingest_state, row,
-    schema::{FACTS, FACTS_COUNT},
+    schema::{
+        ABOUT_SUM, CHILD_SUM, DEAD_SUM, FACTS, FACTS_COUNT, OPEN_SUM, PLUGIN_SUM, REPLAY_SUM,
+        STATE_SUM,
+    },
+    sum,
 };
 use crate::{
     clock::Unix,
@@ -45,45 +49,46 @@ impl SqliteReader {
 impl Reader for SqliteReader {
     fn page(&mut self, after: Seq, rows: usize, bytes: usize) -> Read<Vec<Event>> {
         let (events, memo, is_cut) = self.at_once(|db| {
-            let (events, is_cut) = page(db, after, rows, bytes)?;
-            Ok((events, Memo::load(db)?, is_cut))
+            let memo = Memo::load(db)?;
+            let (events, is_cut) = page(db, &memo, after, rows, bytes)?;
+            Ok((events, memo, is_cut))
         })?;
         see_that_it_is_whole(&events, after, &memo, is_cut)?;
         Ok(events)
     }
 
     fn bodies(&mut self, seqs: &[Seq]) -> Read<Vec<Body>> {
-        let (bodies, memo) = self.at_once(|db| {
-            let mut statement = db.prepare_cached("SELECT body FROM bodies WHERE seq = ?1")?;
+        self.at_once(|db| {
+            let memo = Memo::load(db)?;
+            let mut statement = db.prepare_cached("SELECT seq, body, sum FROM bodies WHERE seq = ?1")?;
+            let kept = memo.bodies_from..=memo.last;
             let mut body = |seq: &Seq| {
-                let found = statement.query_row([seq], |row| row::text(row, 0));
-                Ok(body_of(found.optional()?.flatten()))
+                let found = statement.query_row([seq], |row| {
+                    let is_whole = sum::is_whole(row, 2, *seq, &memo)?;
+                    Ok((row::text(row, 1)?, is_whole))
+                });
+                match found.optional()? {
+                    Some((_, false)) => {
+                        tracing::error!(%seq, "the body of an event is not as it was written: the site is asked for it again; look at the disk");
+                        Ok(Body::Dropped)
+                    }
+                    None if kept.contains(seq) => {
+                        Err(sum::missing(format!("the body of event {seq}")))
+                    }
+                    found => Ok(body_of(found.and_then(|(body, _)| body))),
+                }
             };
-            let bodies: rusqlite::Result<Vec<_>> = seqs.iter().map(&mut body).collect();
-            Ok((bodies?, Memo::load(db)?))
-        })?;
-        let kept = memo.bodies_from..=memo.last;
-        let mut pairs = seqs.iter().zip(&bodies);
-        match pairs.find(|(seq, body)| **body == Body::Dropped && kept.contains(seq)) {
-            None => Ok(bodies),
-            Some((seq, _)) => Err(JournalError::Corrupt(
-                format!("the body of event {seq} is missing").into(),
-            )),
-        }
+            seqs.iter().map(&mut body).collect()
+        })
     }
 
     fn events(&mut self, seqs: &[Seq]) -> Read<Vec<Event>> {
         let mut events = self.at_once(|db| {
+            let memo = Memo::load(db)?;
             let mut statement = db.prepare_cached(event_sql())?;
             let mut events = Vec::with_capacity(seqs.len());
             for seq in seqs {
-                let found = statement.query_row([seq], |row| {
-                    Ok(Event {
-                        seq: *seq,
-                        facts: row::facts(row, 0)?.into(),
-                        body: Body::Unread,
-                    })
-                });
+                let found = statement.query_row([seq], |row| event(row, &memo));
                 events.extend(found.optional()?);
             }
             Ok(events)
@@ -156,7 +161,7 @@ impl Reader for SqliteReader {
 
     fn dead(&mut self, query: &DeadQuery) -> Read<Vec<DeadLetter>> {
         let sql = format!(
-            "SELECT id, plugin, seq, reason, error, attempts, at, {FACTS}, body FROM dead
+            "SELECT id, plugin, seq, reason, error, attempts, at, {FACTS}, body, sum IS {DEAD_SUM} FROM dead
              WHERE id > ?1 AND (?2 IS NULL OR plugin = ?2) ORDER BY id LIMIT ?3"
         );
         self.at_once(|db| {
@@ -178,8 +183,14 @@ impl Reader for SqliteReader {
 
     fn state(&mut self, plugin: &PluginName, key: &str) -> Read<Option<Box<str>>> {
         self.at_once(|db| {
-            db.prepare_cached("SELECT value FROM state WHERE plugin = ?1 AND key = ?2")?
-                .query_row([plugin.as_str(), key], |row| row.get(0))
+            let sql = format!(
+                "SELECT value, sum IS {STATE_SUM} FROM state WHERE plugin = ?1 AND key = ?2"
+            );
+            db.prepare_cached(&sql)?
+                .query_row([plugin.as_str(), key], |row| {
+                    sum::see(row, 1, || format!("the state of plugin {plugin}"))?;
+                    row.get(0)
+                })
                 .optional()
         })
     }
@@ -190,10 +201,12 @@ impl Reader for SqliteReader {
 
     fn children(&mut self) -> Read<Vec<ChildRecord>> {
         self.at_once(|db| {
-            let sql =
-                "SELECT plugin, pid, start_time, boot_id FROM children ORDER BY pid, start_time";
-            let mut statement = db.prepare_cached(sql)?;
+            let sql = format!(
+                "SELECT plugin, pid, start_time, boot_id, sum IS {CHILD_SUM} FROM children ORDER BY pid, start_time"
+            );
+            let mut statement = db.prepare_cached(&sql)?;
             let rows = statement.query_map([], |row| {
+                sum::see(row, 4, || "the list of plugins' processes".to_owned())?;
                 Ok(ChildRecord {
                     plugin: name(row, 0)?,
                     pid: row.get(1)?,
@@ -207,9 +220,12 @@ impl Reader for SqliteReader {
 
     fn files(&mut self) -> Read<Vec<(PluginName, Box<str>)>> {
         self.at_once(|db| {
-            let sql = "SELECT substr(key, ?2), value FROM about WHERE substr(key, 1, ?2 - 1) = ?1 ORDER BY key";
-            let mut statement = db.prepare_cached(sql)?;
+            let sql = format!(
+                "SELECT substr(key, ?2), value, sum IS {ABOUT_SUM} FROM about WHERE substr(key, 1, ?2 - 1) = ?1 ORDER BY key"
+            );
+            let mut statement = db.prepare_cached(&sql)?;
             let rows = statement.query_map(params![super::plugins::FILE, super::plugins::FILE.len() + 1], |row| {
+                sum::see(row, 2, || "which file has which name".to_owned())?;
                 Ok((name(row, 0)?, row.get(1)?))
             })?;
             rows.collect()
@@ -263,38 +279,48 @@ impl Reader for SqliteReader {
 
 fn event_sql() -> &'static str {
     static SQL: OnceLock<String> = OnceLock::new();
-    SQL.get_or_init(|| format!("SELECT {FACTS} FROM events WHERE seq = ?1"))
+    SQL.get_or_init(|| format!("SELECT seq, {FACTS}, sum FROM events WHERE seq = ?1"))
 }
 
 /// Reads on until there are enough rows or bytes; true when it stopped before the end.
 fn page(
     db: &Connection,
+    memo: &Memo,
     after: Seq,
     rows: usize,
     bytes: usize,
 ) -> rusqlite::Result<(Vec<Event>, bool)> {
     static SQL: OnceLock<String> = OnceLock::new();
     let sql = SQL.get_or_init(|| {
-        format!("SELECT seq, {FACTS} FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")
+        format!("SELECT seq, {FACTS}, sum FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")
     });
     let mut statement = db.prepare_cached(sql)?;
     let mut found = statement.query(params![after, rows])?;
     let mut events: Vec<Event> = Vec::with_capacity(rows.min(512));
     let mut weight = 0;
     while let Some(row) = found.next()? {
-        let facts = row::facts(row, 1)?;
-        weight += weigh(&facts);
+        let event = event(row, memo)?;
+        weight += weigh(&event.facts);
         if weight > bytes && !events.is_empty() {
             return Ok((events, true));
         }
-        events.push(Event {
-            seq: row.get(0)?,
-            facts: facts.into(),
-            body: Body::Unread,
-        });
+        events.push(event);
     }
     let is_cut = events.len() == rows;
     Ok((events, is_cut))
+}
+
+/// An event from its position, its facts and their sum.
+fn event(row: &Row<'_>, memo: &Memo) -> rusqlite::Result<Event> {
+    let seq = row.get(0)?;
+    if !sum::is_whole(row, 1 + FACTS_COUNT, seq, memo)? {
+        return Err(sum::changed(format!("the row of event {seq}")));
+    }
+    Ok(Event {
+        seq,
+        facts: row::facts(row, 1)?.into(),
+        body: Body::Unread,
+    })
 }
 
 /// About what facts take in memory.
@@ -325,12 +351,13 @@ fn hole(first: Seq, next: Seq) -> JournalError {
 fn plugin_sql(tail: &str) -> String {
     format!(
         "SELECT name, first_seen, last_seen, disabled, position, revision, imported,
-            delivered, ok, skipped, retried, dead, too_old FROM plugins {tail}"
+            delivered, ok, skipped, retried, dead, too_old, sum IS {PLUGIN_SUM} FROM plugins {tail}"
     )
 }
 
 /// A plugin's own row; its lists are still empty.
 fn record(row: &Row<'_>) -> rusqlite::Result<PluginRecord> {
+    sum::see(row, 13, || "the cursor of a plugin".to_owned())?;
     let imported: Option<String> = row.get(6)?;
     let imported = imported.map(|text| serde_json::from_str(&text)).transpose();
     Ok(PluginRecord {
@@ -358,10 +385,15 @@ fn record(row: &Row<'_>) -> rusqlite::Result<PluginRecord> {
 
 /// Reads the open list and the replays.
 fn fill(db: &Connection, record: &mut PluginRecord) -> rusqlite::Result<()> {
-    let sql = "SELECT seq, origin, attempts, crashes, deliveries, next_at, last_error, progress
-        FROM open WHERE plugin = ?1 ORDER BY seq";
-    let mut statement = db.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT seq, origin, attempts, crashes, deliveries, next_at, last_error, progress, sum IS {OPEN_SUM}
+         FROM open WHERE plugin = ?1 ORDER BY seq"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
     let entries = statement.query_map([record.name.as_str()], |row| {
+        sum::see(row, 8, || {
+            format!("the open list of plugin {}", record.name)
+        })?;
         let word: String = row.get(1)?;
         Ok(OpenEntry {
             seq: row.get(0)?,
@@ -376,9 +408,12 @@ fn fill(db: &Connection, record: &mut PluginRecord) -> rusqlite::Result<()> {
         })
     })?;
     record.cursor.open = entries.collect::<rusqlite::Result<_>>()?;
-    let sql = "SELECT first, last, next FROM replays WHERE plugin = ?1 ORDER BY first, last";
-    let mut statement = db.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT first, last, next, sum IS {REPLAY_SUM} FROM replays WHERE plugin = ?1 ORDER BY first, last"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
     let replays = statement.query_map([record.name.as_str()], |row| {
+        sum::see(row, 3, || format!("the replays of plugin {}", record.name))?;
         Ok(Replay {
             first: row.get(0)?,
             last: row.get(1)?,
@@ -390,6 +425,7 @@ fn fill(db: &Connection, record: &mut PluginRecord) -> rusqlite::Result<()> {
 }
 
 fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+    sum::see(row, 8 + FACTS_COUNT, || "a dead letter".to_owned())?;
     Ok(DeadLetter {
         id: row.get(0)?,
         plugin: name(row, 1)?,
