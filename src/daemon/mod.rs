@@ -74,20 +74,29 @@ impl Daemon {
         fail::at("start.locked");
         // Before anything is handed out: a socket that cannot be had ends the daemon.
         let socket = AdminSocket::bind(&config.admin.socket, &config.admin.group)?;
+        // The lock file is made before the database.
+        let is_copy = state.database().exists() && state.previous().is_none();
         let engine = Sqlite::open(&state.database())?;
         fail::at("start.opened");
-        let missing = state.missing(engine.last());
+        let last = engine.last();
+        let missing = state.missing(last);
         let options = Options {
             settle_wait: config.state.settle.wait,
             settle_count: config.state.settle.count,
             ..Options::default()
         };
         let journal = Journal::start(Box::new(engine), Some(state), options)?;
+        if is_copy {
+            tracing::warn!(
+                last = last.0,
+                "the journal has no lock file beside it: it was copied or restored; what came after its last event is asked of the site again"
+            );
+        }
         if let Some(missing) = missing {
             tracing::warn!(
                 first = missing.start().0,
                 last = missing.end().0,
-                "rows that the lock file knows are not in the journal; was its -wal file lost?"
+                "rows that the lock file knows are not in the journal; was its -wal file lost? They are asked of the site again"
             );
         }
         let url = site_address(&config);

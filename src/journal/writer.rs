@@ -190,14 +190,14 @@ impl Writer {
 
     /// Takes what comes until the batch is due.
     fn wait(&mut self) -> Woken {
+        // Heartbeats are no work: they put nothing off.
+        let idle = Instant::now() + IDLE;
         loop {
-            let message = match self.batch.due {
-                None => self.inbox.recv_timeout(IDLE),
-                // What is queued already comes along, even when it is time.
-                Some(due) => self
-                    .inbox
-                    .recv_timeout(due.saturating_duration_since(Instant::now())),
-            };
+            // What is queued already comes along, even when it is time.
+            let until = self.batch.due.unwrap_or(idle);
+            let message = self
+                .inbox
+                .recv_timeout(until.saturating_duration_since(Instant::now()));
             match message {
                 Ok(Message::Work(job)) => self.batch.add(job, self.company),
                 // Nobody waits any more: fine.

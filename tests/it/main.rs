@@ -2,6 +2,7 @@
 
 mod a_change_is_seen;
 mod a_crash_at_any_step;
+mod a_full_disk_holds_ingest_alone;
 mod a_held_disk_holds_nothing_up;
 mod a_kill_loses_nothing;
 mod a_pause_kills_nobody;
@@ -17,6 +18,7 @@ mod bad_state;
 mod children_are_started_and_ended;
 mod clocks_jump;
 mod commands;
+mod damage_is_never_silent;
 mod demo;
 mod dispatch_rules;
 mod every_event_is_found;
@@ -27,6 +29,7 @@ mod mail_is_in_nobodys_way;
 mod mutants_are_kept;
 mod names_stay;
 mod nothing_secret_is_written;
+mod others_touch_the_state;
 mod plugins_wait_for_each_other;
 mod power_cuts;
 mod python_plugins;

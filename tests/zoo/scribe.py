@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""A healthy plugin that writes down what it was handed of each event: id, entity, new value; of a long one the length."""
+"""A healthy plugin that writes down what it was handed of each event: id, entity, new value; of a long one the length.
+
+scribe.py BOOK [whole]: with `whole` each event as it is.
+"""
 
 import json
 import sys
@@ -14,7 +17,8 @@ with open(sys.argv[1], "a", encoding="utf-8") as book:
             value = (event.get("meta") or {}).get("new_value")
             if isinstance(value, str) and len(value) > 1000:
                 value = len(value)
-            book.write(json.dumps([event["id"], event.get("entity"), value]) + "\n")
+            short = [event["id"], event.get("entity"), value]
+            book.write(json.dumps(event if sys.argv[2:] == ["whole"] else short) + "\n")
             book.flush()
         if "method" in msg and "id" in msg:
             print(json.dumps({"jsonrpc": "2.0", "id": msg["id"], "result": result}), flush=True)

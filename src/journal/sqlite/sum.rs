@@ -52,26 +52,58 @@ pub(super) fn install(db: &Connection) -> rusqlite::Result<()> {
 
 /// The sum of some values; as SQLite keeps it in four bytes.
 fn sum<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> i32 {
-    let mut hasher = Hasher::new();
+    let mut sum = Sum {
+        hasher: Hasher::new(),
+        buffer: [0; BUFFER],
+        filled: 0,
+    };
     for value in values {
         match value {
-            ValueRef::Null => hasher.update(&[0]),
-            ValueRef::Integer(value) => {
-                let mut bytes = [1; 9];
-                bytes[1..].copy_from_slice(&value.to_le_bytes());
-                hasher.update(&bytes);
-            }
+            ValueRef::Null => sum.put(&[0]),
+            ValueRef::Integer(value) => sum.put_number(1, value.to_le_bytes()),
             ValueRef::Text(text) | ValueRef::Blob(text) => {
-                let mut bytes = [2; 9];
-                bytes[1..].copy_from_slice(&(text.len() as u64).to_le_bytes());
-                hasher.update(&bytes);
-                hasher.update(text);
+                sum.put_number(2, (text.len() as u64).to_le_bytes());
+                sum.put(text);
             }
             // No table of ours has any.
-            ValueRef::Real(value) => hasher.update(&value.to_le_bytes()),
+            ValueRef::Real(value) => sum.put_number(3, value.to_le_bytes()),
         }
     }
-    hasher.finalize().cast_signed()
+    sum.flush();
+    sum.hasher.finalize().cast_signed()
+}
+
+/// Most rows fit: a step of the hash for each short value would cost more than the hash.
+const BUFFER: usize = 512;
+
+struct Sum {
+    hasher: Hasher,
+    buffer: [u8; BUFFER],
+    filled: usize,
+}
+
+impl Sum {
+    fn put_number(&mut self, kind: u8, number: [u8; 8]) {
+        self.put(&[kind]);
+        self.put(&number);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if bytes.len() > BUFFER - self.filled {
+            self.flush();
+        }
+        if bytes.len() > BUFFER {
+            self.hasher.update(bytes);
+            return;
+        }
+        self.buffer[self.filled..self.filled + bytes.len()].copy_from_slice(bytes);
+        self.filled += bytes.len();
+    }
+
+    fn flush(&mut self) {
+        self.hasher.update(&self.buffer[..self.filled]);
+        self.filled = 0;
+    }
 }
 
 /// Holds a row of `count` values, behind which its sum stands, against it.

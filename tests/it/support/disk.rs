@@ -68,6 +68,15 @@ impl Disk {
         Path::new(&root).join(inside).join(name)
     }
 
+    /// Copies its files to the folder that it hides, where those outside its namespace find them.
+    pub(crate) fn copy_out(&self) {
+        for entry in fs::read_dir(self.path("")).expect("a folder").flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                fs::copy(entry.path(), self.at.join(entry.file_name())).expect("room");
+            }
+        }
+    }
+
     /// Writes until nothing fits any more.
     pub(crate) fn fill(&self) {
         let mut file = File::create(self.path(FILLER)).expect("a file");

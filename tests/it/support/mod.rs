@@ -554,6 +554,11 @@ impl Daemon {
         i32::try_from(id).expect("a process id")
     }
 
+    /// True when it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("our child").is_some()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid()), signal).expect("it runs");

@@ -1,0 +1,209 @@
+//! Other hands on the state of a daemon that runs: the directory moved away or replaced, another program in the database.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::support::{Daemon, Site, Studio, proof::ask, until};
+
+/// How soon a directory that is not ours any more is noticed.
+const NOTICED: Duration = Duration::from_secs(10);
+/// `application_id`, as `file` shows it too.
+const OURS: &str = "1936156022";
+
+/// All files and folders below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        if entry.file_type().expect("its kind").is_dir() {
+            found.extend(below(&entry.path()));
+        }
+        found.push(entry.path());
+    }
+    found
+}
+
+/// Moves the state away while events flow or none do, puts something in its place, and waits for the end.
+async fn moved_away(works: bool, instead: impl Fn(&Path, &Path)) -> (Studio, Site, Duration) {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    // It is started again and again: what is made for a plugin's start would be seen.
+    let studio = studio.vice("exits_1", "", "");
+    let daemon = Daemon::start(&studio).await;
+    daemon.delivered(&studio, &site.truth()).await;
+    let (state, away) = (studio.path("state"), studio.path("away"));
+    fs::rename(&state, &away).expect("the same disk");
+    instead(&away, &state);
+    let before = state.exists().then(|| below(&state)).unwrap_or_default();
+    let began = Instant::now();
+    let mut daemon = daemon;
+    until("it is noticed", || {
+        if works {
+            site.work(1);
+        }
+        daemon.has_ended()
+    })
+    .await;
+    let noticed = began.elapsed();
+    assert_eq!(daemon.exit().await, Some(74), "{}", studio.log());
+    assert!(noticed < NOTICED, "{noticed:?}");
+    let words = format!("{} was removed or replaced while in use", state.display());
+    assert!(studio.stderr().contains(&words), "{}", studio.stderr());
+    let after = state.exists().then(|| below(&state)).unwrap_or_default();
+    assert_eq!(after, before, "something was written into it");
+    // The state comes back: nothing is lost.
+    fs::remove_dir_all(&state).ok();
+    fs::rename(&away, &state).expect("the same disk");
+    studio.crashed();
+    let daemon = Daemon::start(&studio).await;
+    daemon.all_done(&site, &studio).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    (studio, site, noticed)
+}
+
+#[tokio::test]
+async fn a_state_that_is_replaced_by_an_empty_one_is_noticed() {
+    let (studio, site, noticed) = moved_away(true, |_, state| {
+        fs::create_dir(state).expect("a folder");
+    })
+    .await;
+    let run = studio.recheck(&site, "state-replaced", &[9]);
+    run.with("noticed_s", noticed.as_secs_f64()).judge();
+}
+
+#[tokio::test]
+async fn a_state_that_is_gone_is_noticed_though_nothing_happens() {
+    let (studio, site, noticed) = moved_away(false, |_, _| {}).await;
+    let run = studio.recheck(&site, "state-gone", &[9]);
+    run.with("noticed_s", noticed.as_secs_f64()).judge();
+}
+
+#[tokio::test]
+async fn a_state_that_is_replaced_by_its_copy_is_noticed() {
+    let (studio, site, noticed) = moved_away(true, |away, state| {
+        let copied = Command::new("cp").arg("-a").args([away, state]).status();
+        assert!(copied.expect("cp").success());
+    })
+    .await;
+    let run = studio.recheck(&site, "state-copied", &[9]);
+    run.with("noticed_s", noticed.as_secs_f64()).judge();
+}
+
+/// What another program says to some words on the database.
+fn said(output: &Output, what: &str) -> String {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {text}{complaint}");
+    text.trim().to_owned()
+}
+
+fn shell(database: &Path, options: &[&str], sql: &str) -> String {
+    let output = Command::new("sqlite3")
+        .args(options)
+        .args(["-cmd", ".timeout 5000"])
+        .arg(database)
+        .arg(sql)
+        .output();
+    said(&output.expect("sqlite3"), sql)
+}
+
+/// Opens it for reading and writing as scripts of a studio would, holds the lock for a moment, and reads.
+const PYTHON: &str = "
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=5, isolation_level=None)
+db.execute('BEGIN IMMEDIATE')
+rows = db.execute('SELECT count(*), max(seq) FROM events').fetchone()
+db.execute('UPDATE plugins SET last_seen = last_seen')
+db.execute('ROLLBACK')
+db.execute('UPDATE marks SET at = at')
+db.execute('PRAGMA wal_checkpoint(PASSIVE)').fetchall()
+print(sqlite3.sqlite_version, *rows)
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_sqlite_in_the_database_hurts_nobody() {
+    let site = Site::start(60.0, 13).await;
+    let studio = Studio::new(&site).witness();
+    let daemon = Daemon::start(&studio).await;
+    daemon.delivered(&studio, &site.truth()).await;
+    let database = studio.path("state/journal.db");
+    let has_shell = has("sqlite3");
+    let (mut opened, mut version) = (0, String::new());
+    while opened < 20 {
+        let before = studio.witnessed().len();
+        let output = Command::new("python3")
+            .args(["-c", PYTHON])
+            .arg(&database)
+            .output();
+        let words = said(&output.expect("python"), "python's sqlite3");
+        version = words.split(' ').next().unwrap_or_default().to_owned();
+        if has_shell {
+            let ours = shell(
+                &database,
+                &["-readonly"],
+                "PRAGMA application_id; PRAGMA user_version;",
+            );
+            assert_eq!(ours, format!("{OURS}\n2"));
+            let rows = shell(
+                &database,
+                &["-readonly"],
+                "SELECT count(*) FROM bodies JOIN events USING (seq)",
+            );
+            assert!(rows.parse::<usize>().expect("a number") > 0);
+            let write = "BEGIN IMMEDIATE; UPDATE extent SET last = last; COMMIT; PRAGMA wal_checkpoint(PASSIVE);";
+            shell(&database, &[], write);
+        }
+        opened += 1;
+        until("events flow meanwhile", || {
+            studio.witnessed().len() > before
+        })
+        .await;
+    }
+    site.sandbox.quiet();
+    daemon.all_done(&site, &studio).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let verdict = format!("{:?}", ask(&database, "PRAGMA integrity_check"));
+    assert_eq!(verdict, r#"Ok([[Text("ok")]])"#);
+    let findings = sgeventd::journal::Sqlite::check(&database).expect("a database");
+    assert_eq!(findings, [""; 0]);
+    let run = studio.recheck(&site, "old-sqlite", &[13]);
+    run.with("opened", opened)
+        .with("its_version", version)
+        .with("with_the_shell", has_shell)
+        .judge();
+}
+
+/// True when a program is there; in CI it must be.
+#[expect(clippy::print_stdout, reason = "who reads of a skip must know of what")]
+fn has(program: &str) -> bool {
+    let is_there = Command::new(program).arg("--version").output().is_ok();
+    if !is_there {
+        assert!(std::env::var_os("CI").is_none(), "{program} is missing");
+        println!("skipped: {program} is missing; Debian has it in the package of that name");
+    }
+    is_there
+}
+
+/// The other side: what such a program changes is not taken for ours.
+#[tokio::test]
+async fn what_another_program_wrote_is_refused() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let daemon = Daemon::start(&studio).await;
+    daemon.all_done(&site, &studio).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let database = studio.path("state/journal.db");
+    let db = rusqlite::Connection::open(&database).expect("a database");
+    db.execute("UPDATE plugins SET position = 1", [])
+        .expect("it is a database");
+    drop(db);
+    let daemon = Daemon::spawn(&studio, &studio.config());
+    assert_eq!(daemon.exit().await, Some(65), "{}", studio.log());
+    let words = "1 rows of `plugins` are not as they were written";
+    assert!(studio.stderr().contains(words), "{}", studio.stderr());
+}
