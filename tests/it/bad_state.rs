@@ -11,32 +11,42 @@
 //! | flipped bytes, a lost log | `damage_is_never_silent.rs` |
 //! | a directory that is moved away, other programs that open the database | `others_touch_the_state.rs` |
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::Path,
+    time::Duration,
+};
 
-use nix::unistd::Uid;
+use nix::unistd::{Uid, gethostname};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use crate::support::{Daemon, Site, Studio, disk::Disk};
+use crate::support::{Daemon, Site, Studio, disk::Disk, need};
 
-/// Who must refuse does so at once: a second, and what a machine with other tests at work adds to it.
-const SOON: Duration = Duration::from_secs(3);
+/// Who must refuse does so at once.
+const SOON: Duration = Duration::from_secs(1);
+/// Debian's user for nobody.
+const NOBODY: u32 = 65534;
 /// Root writes everywhere; without this right modes hold for it too.
 const AS_ANYBODY: [&str; 2] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
 
-/// Starts a daemon that must refuse; its exit code and what it said on stderr.
-async fn refusal(studio: &Studio, by: &[&str]) -> (Option<i32>, String) {
+/// Starts a daemon that must refuse; its exit code, what it said on stderr, and how long that took.
+async fn refusal(studio: &Studio, by: &[&str]) -> (Option<i32>, String, Duration) {
     let before = studio.stderr().len();
     let (config, began) = (studio.config(), Instant::now());
     let daemon = Daemon::spawn_by(studio, &config, by);
     let code = daemon.exit().await;
-    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    let took = began.elapsed();
+    assert!(took < SOON, "{took:?}");
     let said = studio.stderr().split_off(before);
     assert!(said.contains("error: "), "{said}");
     for noise in ["os error", "Err(", "Some(", "panicked"] {
         assert!(!said.contains(noise), "{noise} in {said}");
     }
-    (code, said)
+    (code, said, took)
 }
 
 /// A studio whose witness has seen everything, with the daemon stopped.
@@ -54,6 +64,19 @@ async fn goes_on(site: &Site, studio: &Studio) {
     assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
 }
 
+/// The run's line.
+fn judge(studio: &Studio, site: &Site, (run, row): (&str, u32), took: Duration) {
+    let run = studio.recheck(site, run, &[row]);
+    assert!(run.alerts.is_empty(), "{:?}", run.alerts);
+    run.with("refused_s", took.as_secs_f64()).judge();
+}
+
+/// The files of the state by name.
+fn below(studio: &Studio) -> BTreeSet<OsString> {
+    let files = fs::read_dir(studio.path("state")).expect("a folder");
+    files.flatten().map(|entry| entry.file_name()).collect()
+}
+
 fn hash(path: &Path) -> Vec<u8> {
     Sha256::digest(fs::read(path).expect("a file")).to_vec()
 }
@@ -62,7 +85,7 @@ fn hash(path: &Path) -> Vec<u8> {
 async fn a_folder_above_it_that_is_missing_is_named() {
     let site = Site::quiet().await;
     let studio = Studio::new(&site).witness().state("gone/state");
-    let (code, said) = refusal(&studio, &[]).await;
+    let (code, said, _) = refusal(&studio, &[]).await;
     assert_eq!(code, Some(73), "{said}");
     let gone = studio.path("gone");
     let words = format!(
@@ -87,7 +110,7 @@ async fn a_directory_without_write_rights_is_refused_with_the_remedy() {
     } else {
         &[]
     };
-    let (code, said) = refusal(&studio, by).await;
+    let (code, said, took) = refusal(&studio, by).await;
     assert_eq!(code, Some(73), "{said}");
     let remedy = format!("`chmod u+rwx {}`", state.display());
     assert!(
@@ -97,6 +120,52 @@ async fn a_directory_without_write_rights_is_refused_with_the_remedy() {
     assert!(said.contains(&remedy), "{said}");
     mode(0o700).expect("its mode");
     goes_on(&site, &studio).await;
+    judge(&studio, &site, ("read-only-rights", 8), took);
+}
+
+#[tokio::test]
+async fn the_directory_of_another_user_is_refused_with_both_names() {
+    if !Uid::effective().is_root() {
+        need("root, to run as another user");
+        return;
+    }
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let (state, config) = (studio.path("state"), studio.config());
+    // All but the state is the other user's own.
+    chown(&studio.path(""), Some(NOBODY), Some(NOBODY)).expect("root may");
+    for path in [&config, &studio.path("site.key")] {
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
+    }
+    fs::create_dir(&state).expect("a folder");
+    let number = NOBODY.to_string();
+    let by = [
+        "setpriv",
+        "--reuid",
+        &number,
+        "--regid",
+        &number,
+        "--clear-groups",
+    ];
+    let (code, said, took) = refusal(&studio, &by).await;
+    assert_eq!(code, Some(73), "{said}");
+    let dir = state.display();
+    let words = format!(
+        "user nobody cannot write to the state directory {dir} (permission denied); `chown -R nobody {dir}`, or start as its owner"
+    );
+    assert!(said.contains(&words), "{said}");
+    assert_eq!(
+        fs::read_dir(&state).expect("a folder").count(),
+        0,
+        "it left something"
+    );
+    // The remedy works.
+    chown(&state, Some(NOBODY), Some(NOBODY)).expect("root may");
+    fs::remove_file(studio.path("stderr.txt")).expect("a file");
+    let daemon = Daemon::spawn_by(&studio, &config, &by);
+    daemon.delivered(&studio, &site.truth()).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    judge(&studio, &site, ("read-only-other-user", 8), took);
 }
 
 #[tokio::test]
@@ -104,15 +173,22 @@ async fn a_read_only_disk_is_refused() {
     let site = Site::quiet().await;
     let studio = Studio::new(&site).witness();
     let disk = Disk::mount(&studio.path("state"), 4);
-    disk.make_read_only();
+    disk.remount("ro");
     let words = disk.enter();
     let by: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (code, said) = refusal(&studio, &by).await;
+    let (code, said, took) = refusal(&studio, &by).await;
     assert_eq!(code, Some(73), "{said}");
+    let dir = studio.path("state").display().to_string();
     assert!(
-        said.contains("mount it writable, or set [state] dir"),
+        said.contains(&dir) && said.contains("mount it writable, or set [state] dir"),
         "{said}"
     );
+    disk.remount("rw");
+    let daemon = Daemon::spawn_by(&studio, &studio.config(), &by);
+    daemon.delivered(&studio, &site.truth()).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    disk.copy_out();
+    judge(&studio, &site, ("read-only-disk", 8), took);
 }
 
 #[tokio::test]
@@ -120,14 +196,20 @@ async fn a_second_daemon_hears_who_is_there() {
     let site = Site::quiet().await;
     let studio = Studio::new(&site).witness();
     let daemon = Daemon::start(&studio).await;
-    let (code, said) = refusal(&studio, &[]).await;
+    let (code, said, took) = refusal(&studio, &[]).await;
     assert_eq!(code, Some(75), "{said}");
-    let who = format!("is in use by process {} on ", daemon.pid());
+    let host = gethostname().expect("a name");
+    let who = format!(
+        "is in use by process {} on {}",
+        daemon.pid(),
+        host.display()
+    );
     assert!(said.contains(&who), "{said}");
     site.work(3);
     daemon.delivered(&studio, &site.truth()).await;
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     assert_eq!(studio.witnessed(), site.truth(), "in order, each once");
+    judge(&studio, &site, ("second-daemon", 14), took);
 }
 
 #[tokio::test]
@@ -142,12 +224,20 @@ async fn a_database_that_is_not_ours_to_use_is_refused_and_left_alone() {
         bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
         bytes
     };
+    let other = {
+        let mut bytes = good.clone();
+        // SQLite's application_id.
+        bytes[68..72].copy_from_slice(b"GPKG");
+        bytes
+    };
     let corrupt = {
         let mut bytes = good.clone();
         bytes[4096..40_960].fill(0xA5);
         bytes
     };
+    let mut slowest = Duration::ZERO;
     for (bytes, words) in [
+        (other, "it is another program's SQLite database"),
         (corrupt, "is damaged"),
         (Vec::new(), "it is empty"),
         (
@@ -160,16 +250,19 @@ async fn a_database_that_is_not_ours_to_use_is_refused_and_left_alone() {
         ),
     ] {
         fs::write(&path, bytes).expect("a file");
-        let before = hash(&path);
-        let (code, said) = refusal(&studio, &[]).await;
+        let before = (hash(&path), below(&studio));
+        let (code, said, took) = refusal(&studio, &[]).await;
+        slowest = slowest.max(took);
         assert_eq!(code, Some(65), "{said}");
         let named = said.contains(&path.display().to_string());
         assert!(named && said.contains(words), "{words}: {said}");
-        assert!(hash(&path) == before, "{words}: the file was changed");
+        let after = (hash(&path), below(&studio));
+        assert!(after == before, "{words}: something was changed");
     }
     fs::write(&path, good).expect("a file");
     site.work(3);
     goes_on(&site, &studio).await;
+    judge(&studio, &site, ("not-ours", 11), slowest);
 }
 
 #[tokio::test]
@@ -180,7 +273,7 @@ async fn the_state_of_another_site_is_refused() {
     let before = hash(&path);
     let (url, wrong) = (site.sandbox.url(), other.sandbox.url());
     let studio = studio.url(&wrong);
-    let (code, said) = refusal(&studio, &[]).await;
+    let (code, said, _) = refusal(&studio, &[]).await;
     assert_eq!(code, Some(65), "{said}");
     let dir = studio.path("state").display().to_string();
     let words = format!("error: the state directory {dir} belongs to {url}, not to {wrong}");

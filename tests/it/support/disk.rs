@@ -90,12 +90,13 @@ impl Disk {
         fs::remove_file(self.path(FILLER)).expect("it was full");
     }
 
-    /// Lets nobody write to it any more.
-    pub(crate) fn make_read_only(&self) {
+    /// Mounts it again with other options: `ro` lets nobody write to it any more.
+    pub(crate) fn remount(&self, how: &str) {
         let words = self.enter();
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
-        command.args(["mount", "-o", "remount,ro"]).arg(&self.at);
+        let options = format!("remount,{how}");
+        command.args(["mount", "-o", &options]).arg(&self.at);
         assert!(command.status().expect("mount").success());
     }
 }

@@ -594,6 +594,13 @@ impl Daemon {
     }
 }
 
+/// Says what a test lacks on this machine: a skip, but in CI a failure.
+#[expect(clippy::print_stdout, reason = "who reads of a skip must know of what")]
+pub(crate) fn need(what: &str) {
+    assert!(std::env::var_os("CI").is_none(), "missing: {what}");
+    println!("skipped, missing: {what}");
+}
+
 /// True while a process lives; a zombie does not.
 pub(crate) fn is_alive(pid: i64) -> bool {
     // The third field, after the name in parentheses: Z has ended.
