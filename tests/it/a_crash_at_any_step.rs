@@ -69,10 +69,12 @@ const POINTS: &[(&str, Run)] = &[
     ("start.children_ended", Run::Start(1)),
     ("start.locked", Run::Start(1)),
     ("start.opened", Run::Start(1)),
+    ("start.statfs", Run::Start(1)),
 ];
 
 /// Those that a start crosses before it hands anything out.
-const OF_A_START: [&str; 9] = [
+const OF_A_START: [&str; 10] = [
+    "start.statfs",
     "start.locked",
     "start.opened",
     "journal.txn_begin",

@@ -192,6 +192,26 @@ async fn a_read_only_disk_is_refused() {
 }
 
 #[tokio::test]
+async fn a_network_file_system_is_refused_before_anything_is_made() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let plan = [("SGEVENTD_FAILPOINTS", "start.statfs=error".to_owned())];
+    let began = Instant::now();
+    let daemon = Daemon::spawn_with(&studio, &studio.config(), &[], &plan);
+    assert_eq!(daemon.exit().await, Some(73), "{}", studio.stderr());
+    let took = began.elapsed();
+    let said = studio.stderr();
+    let dir = studio.path("state").display().to_string();
+    assert!(
+        said.contains(&format!("{dir} is on a network file system (NFS)")),
+        "{said}"
+    );
+    assert!(took < SOON && below(&studio).is_empty(), "{took:?}");
+    goes_on(&site, &studio).await;
+    judge(&studio, &site, ("state-on-nfs", 14), took);
+}
+
+#[tokio::test]
 async fn a_second_daemon_hears_who_is_there() {
     let site = Site::quiet().await;
     let studio = Studio::new(&site).witness();
