@@ -133,7 +133,7 @@ async fn the_directory_of_another_user_is_refused_with_both_names() {
     let studio = Studio::new(&site).witness();
     let (state, config) = (studio.path("state"), studio.config());
     // All but the state is the other user's own.
-    chown(&studio.path(""), Some(NOBODY), Some(NOBODY)).expect("root may");
+    chown(studio.path(""), Some(NOBODY), Some(NOBODY)).expect("root may");
     for path in [&config, &studio.path("site.key")] {
         chown(path, Some(NOBODY), Some(NOBODY)).expect("root may");
     }

@@ -476,6 +476,7 @@ impl Daemon {
             .append(true)
             .open(studio.path("stderr.txt"))
             .expect("a file");
+        let stdout = fs::File::create(studio.path("stdout.txt")).expect("a file");
         let words = [by, &[env!("CARGO_BIN_EXE_sgeventd")]].concat();
         let child = Command::new(words[0])
             .args(&words[1..])
@@ -486,7 +487,7 @@ impl Daemon {
             .env_remove("SGEVENTD_FAILPOINTS")
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
@@ -552,6 +553,12 @@ impl Daemon {
     pub(crate) fn pid(&self) -> i32 {
         let id = self.child.id().expect("it runs");
         i32::try_from(id).expect("a process id")
+    }
+
+    /// How it ended, when it does.
+    pub(crate) async fn ended(mut self) -> std::process::ExitStatus {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        ended.expect("in time").expect("our child")
     }
 
     /// True when it has ended by itself.
