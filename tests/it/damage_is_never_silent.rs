@@ -77,10 +77,10 @@ async fn run(site: &Site, studio: &Studio) -> (Option<i32>, String) {
     let mut daemon = Daemon::spawn(studio, &studio.config());
     let all: BTreeSet<i64> = site.truth().into_iter().collect();
     until("it has ended, or the reader has all", || {
-        daemon.has_ended() || all.is_subset(&rows(studio).into_keys().collect())
+        daemon.ended().is_some() || all.is_subset(&rows(studio).into_keys().collect())
     })
     .await;
-    let code = if daemon.has_ended() {
+    let code = if daemon.ended().is_some() {
         daemon.exit().await
     } else {
         daemon.stop().await

@@ -252,7 +252,7 @@ async fn not_in_a_core_dump() {
     let daemon = Daemon::spawn_by(&studio, &studio.config(), &words);
     daemon.delivered(&studio, &site.truth()).await;
     daemon.signal(Signal::SIGABRT);
-    let ended = daemon.ended().await;
+    let ended = daemon.waited().await;
     assert_eq!(ended.signal(), Some(Signal::SIGABRT as i32));
     assert!(!ended.core_dumped(), "{ended}");
     Yardstick::of("canaries-core", &[46]).judge();

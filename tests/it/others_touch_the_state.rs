@@ -46,7 +46,7 @@ async fn moved_away(works: bool, instead: impl Fn(&Path, &Path)) -> (Studio, Sit
         if works {
             site.work(1);
         }
-        daemon.has_ended()
+        daemon.ended().is_some()
     })
     .await;
     let noticed = began.elapsed();

@@ -556,14 +556,9 @@ impl Daemon {
     }
 
     /// How it ended, when it does.
-    pub(crate) async fn ended(mut self) -> std::process::ExitStatus {
+    pub(crate) async fn waited(mut self) -> std::process::ExitStatus {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         ended.expect("in time").expect("our child")
-    }
-
-    /// True when it has ended by itself.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().expect("our child").is_some()
     }
 
     /// Sends a signal.
