@@ -85,6 +85,8 @@ pub struct Machine {
     site_ahead: i64,
     change: Pending,
     committing: bool,
+    /// Settlements of the change that is on its way to the disk: they wait for it like those that are not.
+    under_way: usize,
 }
 
 /// What the journal has not heard of.
@@ -120,6 +122,7 @@ impl Machine {
             site_ahead: 0,
             change: Pending::default(),
             committing: false,
+            under_way: 0,
         }
     }
 
@@ -269,7 +272,7 @@ impl Machine {
         } else {
             1
         };
-        let is_full = self.change.unwritten >= UNCOMMITTED_MAX;
+        let is_full = self.change.unwritten + self.under_way >= UNCOMMITTED_MAX;
         let is_held = self.holds_for_commit || is_full;
         if self.out >= window || self.refusal.is_some() || is_held {
             return None;

@@ -186,6 +186,24 @@ fn one_lane_hands_out_one_at_a_time_in_order() {
 }
 
 #[test]
+fn what_is_on_its_way_to_the_disk_counts_among_what_waits_for_it() {
+    let most = machine::UNCOMMITTED_MAX as u64;
+    let events = (1..=most + 300).map(|seq| event(seq, seq)).collect();
+    let mut world = World::new(events, Policy::default());
+    let mut under_way = None;
+    while world.turn() > 0 {
+        world.answer(0, Disposition::Ok);
+        world.pass(Duration::from_millis(50));
+        // The disk is full: the first change never gets there.
+        under_way = under_way.or_else(|| world.machine.poll_commit(world.now));
+    }
+    assert!(under_way.is_some_and(|change| change.position > Seq(0)));
+    assert_eq!(world.settled.len() as u64, most);
+    world.machine.handle_committed();
+    assert!(world.turn() > 0, "with room it goes on");
+}
+
+#[test]
 fn a_delayed_retry_holds_up_its_lane_only() {
     let policy = Policy {
         window: 8,

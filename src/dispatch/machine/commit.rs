@@ -14,6 +14,7 @@ impl Machine {
             return None;
         }
         self.committing = true;
+        self.under_way = self.change.unwritten;
         Some(self.take_change())
     }
 
@@ -66,6 +67,7 @@ impl Machine {
     /// The last change is on disk.
     pub fn handle_committed(&mut self) {
         self.committing = false;
+        self.under_way = 0;
         // A crash that came while the commit was under way waits for its own.
         self.holds_for_commit = self
             .open
