@@ -17,6 +17,8 @@ use crate::{
     journal::{Cursor, CursorChange, OpenEntry},
 };
 
+const HOUR: i64 = 3_600_000;
+
 fn event(seq: u64, entity: u64) -> Arc<Event> {
     let row =
         format!(r#"{{"id":{seq},"event_type":"T","entity":{{"type":"Shot","id":{entity}}}}}"#);
@@ -229,7 +231,6 @@ fn a_delayed_retry_holds_up_its_lane_only() {
 
 #[test]
 fn a_wall_clock_that_jumps_delays_no_retry() {
-    const HOUR: i64 = 3_600_000;
     let mut world = World::new(vec![event(1, 1)], Policy::default());
     world.turn();
     world.answer(0, failed());
@@ -260,9 +261,13 @@ fn events_are_as_old_as_the_clock_of_the_site_says() {
         max_age: Duration::from_secs(60),
         ..Policy::default()
     };
-    let events: Vec<_> = (1..=2).map(|seq| event(seq, seq)).collect();
-    let mut world = World::new(events, policy);
-    let site = world.events[0].facts.created_at.expect("a time");
+    let site = Unix(1_000_000);
+    let events = (1..=2).map(|seq| {
+        let mut event = Event::clone(&event(seq, seq));
+        Arc::make_mut(&mut event.facts).created_at = Some(site);
+        Arc::new(event)
+    });
+    let mut world = World::new(events.collect(), policy);
     // Ours says that ten years have passed.
     world.now.unix = Unix(site.0 + 10 * 365 * 24 * HOUR);
     world.machine.set_site_time(site, world.now);
