@@ -171,6 +171,8 @@ pub(crate) enum Fault {
     Signal(u8),
     /// An operator places it anew, so many rows back.
     Seek(u8, u64),
+    /// An operator skips the first of its open events, which becomes a dead letter.
+    Skip(u8),
     /// An operator redrives its dead letters.
     Redrive(u8),
     /// An operator triggers one of its old events.
@@ -321,6 +323,7 @@ fn fault(rng: &mut Rng, plugins: u8) -> Fault {
         46..=47 => Fault::Redrive(who),
         48 => Fault::Trigger(who, rng.u64(0..50)),
         49 => Fault::Rename(who),
+        50 => Fault::Skip(who),
         _ => Fault::Policy(who, rng.u8(0..8)),
     }
 }
@@ -338,6 +341,7 @@ impl Fault {
                 | Self::Off(..)
                 | Self::Signal(_)
                 | Self::Seek(..)
+                | Self::Skip(_)
                 | Self::Redrive(_)
                 | Self::Trigger(..)
                 | Self::Rename(_)
@@ -423,6 +427,7 @@ impl fmt::Display for Fault {
             Self::Seek(who, rows) => {
                 write!(f, "plugin {who}: placed {rows} rows before the newest")
             }
+            Self::Skip(who) => write!(f, "plugin {who}: its first open event is skipped"),
             Self::Redrive(who) => write!(f, "plugin {who}: its dead letters are redriven"),
             Self::Trigger(who, rows) => write!(
                 f,

@@ -2,8 +2,9 @@
 
 use futures::FutureExt as _;
 use sgeventd::{
+    clock::Unix,
     ident::{PluginName, Seq},
-    journal::{DeadQuery, Op, Place},
+    journal::{Counts, CursorChange, DeadQuery, NewDead, Op, Place},
     plugin::life::{Cause, Input, State},
 };
 
@@ -73,6 +74,7 @@ impl World<'_> {
                 self.tell(usize::from(who), Input::Off);
             }
             Fault::Seek(who, back) => self.order(usize::from(who), Order::Seek(back)),
+            Fault::Skip(who) => self.order(usize::from(who), Order::Skip),
             Fault::Redrive(who) => self.order(usize::from(who), Order::Redrive),
             Fault::Trigger(who, back) => self.order(usize::from(who), Order::Trigger(back)),
             Fault::Rename(who) => self.order(usize::from(who), Order::Rename),
@@ -293,6 +295,10 @@ impl World<'_> {
         };
         (task.is_writing, task.is_making) = (true, true);
         let rest = task.machine.as_mut().map(|machine| machine.take_rest(now));
+        let first_open = task.machine.as_ref().and_then(|machine| {
+            let seq = machine.oldest()?.seq;
+            Some((machine.position(), seq))
+        });
         let mut ops = Vec::new();
         if let Some(change) = rest {
             self.check.changed(who, &change);
@@ -305,6 +311,7 @@ impl World<'_> {
                 plugin,
                 to: Place::Seq(Seq(self.head.0.saturating_sub(back))),
             },
+            Order::Skip => skip(plugin, first_open, now.unix),
             Order::Redrive => Op::Redrive {
                 ids: self.dead_letters(&plugin),
             },
@@ -366,4 +373,32 @@ impl World<'_> {
         ];
         self.submit(From::Nobody, ops);
     }
+}
+
+/// The first open event becomes a dead letter; the position stays.
+fn skip(plugin: PluginName, first_open: Option<(Seq, Seq)>, at: Unix) -> Op {
+    let Some((position, seq)) = first_open else {
+        let plugins = vec![plugin];
+        return Op::Seen { plugins, at };
+    };
+    let letter = NewDead {
+        seq,
+        reason: "skipped_by_operator".into(),
+        error: "".into(),
+        attempts: 0,
+        at,
+    };
+    let change = CursorChange {
+        plugin,
+        position,
+        put: Vec::new(),
+        settled: Vec::new(),
+        dead: vec![letter],
+        counts: Counts {
+            dead: 1,
+            ..Counts::default()
+        },
+    };
+    let revision = None;
+    Op::Cursor { change, revision }
 }

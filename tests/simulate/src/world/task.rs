@@ -60,6 +60,7 @@ pub(super) enum Reading {
 #[derive(Debug, Clone)]
 pub(super) enum Order {
     Seek(u64),
+    Skip,
     Redrive,
     Trigger(u64),
     Rename,
