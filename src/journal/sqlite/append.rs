@@ -1,6 +1,6 @@
 //! Journaling an answer of the site: events, ingest's state and a mark of time, and whom the state belongs to.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params, types::ValueRef};
 
 use super::{
     Done, Memo, row,
@@ -39,14 +39,26 @@ pub(super) fn append(db: &Connection, memo: &mut Memo, append: &Append, at: Unix
 
 fn insert(db: &Connection, memo: &mut Memo, events: &[NewEvent]) -> rusqlite::Result<Vec<u32>> {
     let mut statement = db.prepare_cached(insert_sql())?;
-    let mut body = db.prepare_cached("INSERT INTO bodies VALUES (?1, ?2, row_sum(?1, ?2))")?;
+    let mut body = db.prepare_cached("INSERT INTO bodies VALUES (?1, ?2, ?3)")?;
     let mut fresh = Vec::with_capacity(events.len());
     for (index, event) in (0..).zip(events) {
         let seq = memo.last.next();
+        let (number, facts) = (
+            ValueRef::Integer(seq.0.cast_signed()),
+            row::values(&event.facts),
+        );
         statement.raw_bind_parameter(1, seq.0)?;
-        row::bind(&mut statement, 2, &event.facts)?;
+        row::bind(&mut statement, 2, &facts)?;
+        // Here and not in SQL: it would copy every text once more.
+        let row = std::iter::once(number).chain(facts);
+        statement.raw_bind_parameter(FACTS_COUNT + 2, sum::of(row))?;
         if statement.raw_execute()? == 1 {
-            body.execute(params![seq, row::Text(&event.body)])?;
+            let whole = [number, ValueRef::Text(&event.body)];
+            body.execute(params![
+                seq,
+                row::Text(&event.body),
+                sum::of(whole.into_iter())
+            ])?;
             memo.last = seq;
             memo.body_bytes += event.body.len() as u64;
             fresh.push(index);
@@ -82,8 +94,9 @@ fn insert_sql() -> &'static str {
     SQL.get_or_init(|| {
         let facts: String = (2..=FACTS_COUNT + 1).map(|at| format!(", ?{at}")).collect();
         format!(
-            "INSERT INTO events (seq, {FACTS}, sum) VALUES (?1{facts}, row_sum(?1{facts}))
-             ON CONFLICT (event_id, timeline) DO NOTHING"
+            "INSERT INTO events (seq, {FACTS}, sum) VALUES (?1{facts}, ?{})
+             ON CONFLICT (event_id, timeline) DO NOTHING",
+            FACTS_COUNT + 2
         )
     })
 }

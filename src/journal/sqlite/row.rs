@@ -37,24 +37,18 @@ impl FromSql for Seq {
     }
 }
 
-/// Binds the facts at `first` and after.
-pub(super) fn bind(
-    statement: &mut rusqlite::Statement<'_>,
-    first: usize,
-    facts: &Facts,
-) -> rusqlite::Result<()> {
-    let plain: [&dyn ToSql; 7] = [
-        &facts.timeline.0,
-        &facts.event_id.0,
-        &facts.created_at.map(|at| at.0),
-        &facts.event_type,
-        &facts.attribute_name,
-        &facts.session_uuid,
-        &facts.is_partial,
-    ];
-    for (at, value) in plain.into_iter().enumerate() {
-        statement.raw_bind_parameter(first + at, value)?;
-    }
+/// The facts as values.
+pub(super) fn values(facts: &Facts) -> [ValueRef<'_>; FACTS_COUNT] {
+    let mut values = [ValueRef::Null; FACTS_COUNT];
+    values[0] = ValueRef::Integer(facts.timeline.0.into());
+    values[1] = ValueRef::Integer(facts.event_id.0);
+    values[2] = facts
+        .created_at
+        .map_or(ValueRef::Null, |at| ValueRef::Integer(at.0));
+    values[3] = ValueRef::Text(facts.event_type.as_bytes());
+    values[4] = text_or_null(facts.attribute_name.as_deref());
+    values[5] = text_or_null(facts.session_uuid.as_deref());
+    values[6] = ValueRef::Integer(facts.is_partial.into());
     let links = [
         &facts.project,
         &facts.entity,
@@ -62,11 +56,28 @@ pub(super) fn bind(
         &facts.subject,
         &facts.sudo_user,
     ];
-    for (link, at) in links.into_iter().zip((first + plain.len()..).step_by(3)) {
-        let link = link.as_ref();
-        statement.raw_bind_parameter(at, link.map(|link| &*link.kind))?;
-        statement.raw_bind_parameter(at + 1, link.map(|link| link.id))?;
-        statement.raw_bind_parameter(at + 2, link.and_then(|link| link.name.as_deref()))?;
+    for (link, at) in links.into_iter().zip((7..).step_by(3)) {
+        if let Some(link) = link {
+            values[at] = ValueRef::Text(link.kind.as_bytes());
+            values[at + 1] = ValueRef::Integer(link.id);
+            values[at + 2] = text_or_null(link.name.as_deref());
+        }
+    }
+    values
+}
+
+fn text_or_null(text: Option<&str>) -> ValueRef<'_> {
+    text.map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
+}
+
+/// Binds values at `first` and after.
+pub(super) fn bind(
+    statement: &mut rusqlite::Statement<'_>,
+    first: usize,
+    values: &[ValueRef<'_>],
+) -> rusqlite::Result<()> {
+    for (at, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(first + at, ToSqlOutput::Borrowed(*value))?;
     }
     Ok(())
 }

@@ -46,12 +46,12 @@ pub(super) fn install(db: &Connection) -> rusqlite::Result<()> {
         | FunctionFlags::SQLITE_DIRECTONLY;
     db.create_scalar_function("row_sum", -1, flags, |values: &mut Context<'_>| {
         let values = (0..values.len()).map(|at| values.get_raw(at));
-        Ok(sum(values))
+        Ok(of(values))
     })
 }
 
 /// The sum of some values; as SQLite keeps it in four bytes.
-fn sum<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> i32 {
+pub(super) fn of<'a>(values: impl Iterator<Item = ValueRef<'a>>) -> i32 {
     let mut sum = Sum {
         hasher: Hasher::new(),
         buffer: [0; BUFFER],
@@ -121,7 +121,7 @@ pub(super) fn is_whole(
     for at in 0..count {
         values.push(row.get_ref(at)?);
     }
-    Ok(found == sum(values.into_iter()))
+    Ok(found == of(values.into_iter()))
 }
 
 /// Reads a column that says whether the row's sum is right.
