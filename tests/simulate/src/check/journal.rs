@@ -64,6 +64,7 @@ impl Check {
             self.fail(|| format!("gaps overlap: {:?}", state.gaps));
         }
         self.gaps.clone_from(&state.gaps);
+        self.has_head = state.head.is_some();
         (self.floor, self.timeline) = (state.floor, state.timeline.0);
     }
 
@@ -124,9 +125,9 @@ impl Check {
             .is_some_and(|at| at < from)
     }
 
-    /// True when the first answer is on disk.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.began.is_some()
+    /// True when the first page is on disk.
+    pub(crate) fn has_head(&self) -> bool {
+        self.has_head
     }
 
     /// Rows that can be read, for a while, and are neither in the journal nor named as given up.

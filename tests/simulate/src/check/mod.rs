@@ -71,6 +71,7 @@ pub(crate) struct Check {
     timeline: u32,
     /// The first answer: what it showed is behind us.
     began: Option<(i64, u64)>,
+    has_head: bool,
     /// An operator accepted the site from these ids on.
     accepted_from: i64,
     /// The log is followed from a time on: what is older fills gaps and is not journaled.

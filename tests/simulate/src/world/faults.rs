@@ -42,9 +42,9 @@ impl World<'_> {
             Fault::Lag(_) => mood.stands_at = Some(now),
             Fault::NoCount(_) => mood.cannot_count = true,
             Fault::Restore(rows) => self.restore(rows),
-            // Before the first answer nobody knows of the rows that go, and when none is left that is known, a restored
+            // Before the first page nobody knows of the rows that go, and when none is left that is known, a restored
             // site cannot be told from one that goes on.
-            Fault::Purge(_) if !self.check.has_begun() || self.restores > 0 => {}
+            Fault::Purge(_) if !self.check.has_head() || self.restores > 0 => {}
             Fault::Purge(keep) => self.site.purge(keep),
             Fault::Archive => drop(self.site.archive()),
             Fault::Spoil(how, back) => drop(self.site.spoil(how, back)),
