@@ -39,18 +39,17 @@ impl CallTap for Pages {
 }
 
 impl Pages {
-    /// True when another page is read before the patience is over.
-    fn next(&self) -> bool {
+    /// True when a second page is read before the patience is over.
+    fn second(&self) -> bool {
         let read = self.read.lock().expect("a lock");
-        let before = *read;
         let waited = self
             .moved
-            .wait_timeout_while(read, PATIENCE, |read| *read == before);
+            .wait_timeout_while(read, PATIENCE, |read| *read < 2);
         !waited.expect("a lock").1.timed_out()
     }
 }
 
-/// An engine whose first commit of events takes as long as the site's next answer.
+/// An engine whose first commit of events, those of the first page, takes as long as the site's second answer.
 struct Slow {
     inner: Model,
     pages: Arc<Pages>,
@@ -63,7 +62,7 @@ impl Engine for Slow {
             |op: &Op| matches!(op, Op::Append { append, .. } if !append.events.is_empty());
         let mut verdict = self.verdict.lock().expect("a lock");
         if verdict.is_none() && ops.iter().any(has_events) {
-            *verdict = Some(self.pages.next());
+            *verdict = Some(self.pages.second());
         }
         self.inner.commit(ops)
     }
