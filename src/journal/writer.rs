@@ -223,6 +223,7 @@ impl Writer {
             Ok(answers) => {
                 self.batch.answer(answers);
                 self.say(Health::Working);
+                self.is_trusted()?;
             }
             Err(error) if error.can_be_retried() && self.is_leaving => {
                 tracing::warn!(%error, "not written while the daemon stops; the next start repeats it");
@@ -250,8 +251,12 @@ impl Writer {
 
     fn say(&self, health: Health) {
         self.health.send_if_modified(|said| {
-            let is_news = *said != health;
-            *said = health;
+            // What a reader found broken meanwhile stays so: nothing but the end of the thread comes after it.
+            let is_broken = matches!(said, Health::Broken(_));
+            let is_news = *said != health && (!is_broken || health == Health::Closed);
+            if is_news {
+                *said = health;
+            }
             is_news
         });
     }

@@ -7,6 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 /// So many there must be at least.
 const MUTANTS_MIN: usize = 25;
+/// Each is found within so many seeds, which `tests/simulate/mutate` tries.
+const SEEDS_MAX: u64 = 10_000;
 
 #[test]
 fn each_applies_and_was_found() {
@@ -50,7 +52,11 @@ fn each_applies_and_was_found() {
             result["sha256"], hash,
             "{name} has changed: make mutants NAMES={name}"
         );
-        assert!(result["seed"].is_u64(), "{name} is found by no seed");
+        let seed = result["seed"].as_u64();
+        assert!(
+            seed.is_some_and(|seed| seed <= SEEDS_MAX),
+            "{name} is not found within {SEEDS_MAX} seeds"
+        );
     }
     assert_eq!(count, results.len(), "a result without a patch");
     assert!(count >= MUTANTS_MIN, "{count} mutants");

@@ -33,14 +33,11 @@ impl Task {
         if self.paused_until.is_some_and(|until| now.mono >= until) {
             self.paused_until = None;
         }
+        self.tell_site_time(now);
         if !self.takes_events() {
             return self.read(now.mono);
         }
         self.raise_ceiling();
-        let site_now = self.site_now(now);
-        if let Some(machine) = &mut self.machine {
-            machine.set_site_time(site_now, now);
-        }
         while let Some(delivery) = self.machine.as_mut().and_then(|m| m.poll_delivery(now)) {
             self.deliver(delivery, now);
         }
@@ -56,6 +53,14 @@ impl Task {
             }
         }
         self.read(now.mono);
+    }
+
+    /// Our clock may have jumped since the last time.
+    fn tell_site_time(&mut self, now: Now) {
+        let site_now = self.site_now(now);
+        if let Some(machine) = &mut self.machine {
+            machine.set_site_time(site_now, now);
+        }
     }
 
     /// Events are as old as the site's clock says.
@@ -197,6 +202,7 @@ impl Task {
 
     pub(super) fn take_read(&mut self, read: Read) {
         let now = self.shared.clock.now();
+        self.tell_site_time(now);
         let Some(machine) = &mut self.machine else {
             return;
         };

@@ -33,14 +33,11 @@ impl World<'_> {
         if task.paused_until.is_some_and(|until| now.mono >= until) {
             task.paused_until = None;
         }
+        self.tell_site_time(who);
         if !self.takes_events(who) {
             return self.read(who);
         }
         self.raise_ceiling(who);
-        let site_now = self.site.clock(self.queue.now);
-        if let Some(machine) = &mut self.tasks[who].machine {
-            machine.set_site_time(site_now, now);
-        }
         while let Some(delivery) = self.tasks[who]
             .machine
             .as_mut()
@@ -70,6 +67,13 @@ impl World<'_> {
         let task = &self.tasks[who];
         let is_ready = task.run.is_some() && matches!(task.life.state(), State::Ready { .. });
         is_ready && task.paused_until.is_none() && !task.needs.waits()
+    }
+
+    fn tell_site_time(&mut self, who: usize) {
+        let (site_now, now) = (self.site.clock(self.queue.now), self.now());
+        if let Some(machine) = &mut self.tasks[who].machine {
+            machine.set_site_time(site_now, now);
+        }
     }
 
     fn raise_ceiling(&mut self, who: usize) {
@@ -187,6 +191,7 @@ impl World<'_> {
             return;
         };
         let now = self.now();
+        self.tell_site_time(who);
         let again = Some(now.mono + ASK_AGAIN);
         match reading {
             Reading::Rows(after, rows) => {
