@@ -47,6 +47,10 @@ pub(super) async fn run(
 ) {
     let clock = Clock::start();
     let mut retention = Retention::new(*policy.borrow_and_update());
+    match journal.extent().await {
+        Ok(extent) => retention.begin(clock.now(), extent.newest),
+        Err(error) => tracing::warn!(%error, "retention took no step"),
+    }
     let mut wait = FIRST;
     let mut was_doubted = false;
     loop {

@@ -164,6 +164,11 @@ impl Retention {
         }
     }
 
+    /// What the clock and the newest row say at the start: rows that come later have the clock's time, right or wrong.
+    pub fn begin(&mut self, now: Now, newest: Option<Unix>) {
+        self.trust.judge(now, newest);
+    }
+
     /// Another policy holds from the next look on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
