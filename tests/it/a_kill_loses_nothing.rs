@@ -63,6 +63,10 @@ async fn at_random_moments() {
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     assert_eq!(with_in_environment(&folder), [0; 0], "nothing is left");
 
+    assert!(
+        !starts_s.is_empty(),
+        "no start delivered anything before it was killed"
+    );
     starts_s.sort_by(f64::total_cmp);
     let (middle, slowest) = (starts_s[starts_s.len() / 2], starts_s[starts_s.len() - 1]);
     let run = studio.recheck(&site, "kill-loop", &[1]);
@@ -70,6 +74,7 @@ async fn at_random_moments() {
         .with("kills", kills)
         .with("seed", seed)
         .with("left_behind_and_ended", ended)
+        .with("starts_that_delivered", starts_s.len())
         .with("first_delivery_s", middle)
         .with("first_delivery_s_max", slowest);
     run.judge();

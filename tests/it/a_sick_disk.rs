@@ -17,6 +17,8 @@ const FIRST: i64 = 12;
 const LATER: i64 = 12;
 /// Later ones are drawn among so many.
 const WRITES: i64 = 120;
+/// `EX_CANTCREAT`.
+const CANNOT_CREATE: i32 = 73;
 /// `EX_IOERR`.
 const IO: i32 = 74;
 
@@ -96,6 +98,7 @@ async fn no_space_at_any_write() {
         })
         .await;
         let end = if let Some(code) = daemon.ended() {
+            assert!([CANNOT_CREATE, IO].contains(&code), "{code}");
             stage.studio.crashed();
             code.to_string()
         } else {
@@ -104,8 +107,12 @@ async fn no_space_at_any_write() {
         };
         *ends.entry(end).or_default() += 1;
         if at <= FIRST {
+            // A state that was half made is made whole, and the next one is new again.
+            stage.goes_on().await;
             fs::remove_dir_all(stage.studio.path("state")).unwrap_or_default();
-            fs::remove_file(stage.studio.path("witness.book")).unwrap_or_default();
+            for file in ["witness.book", "crashes.jsonl"] {
+                fs::remove_file(stage.studio.path(file)).unwrap_or_default();
+            }
         } else {
             stage.is_whole();
         }
