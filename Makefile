@@ -28,15 +28,15 @@ $(VENV)/.installed: tests/requirements.txt
 
 test-rust:
 	cargo build --workspace
-	SGEVENTD_TEST_PYTHON=$(abspath $(PY)) cargo test --workspace
+	RUST_BACKTRACE=0 SGEVENTD_TEST_PYTHON=$(abspath $(PY)) cargo test --workspace
 
 test-simulate:
-	cargo run --release --quiet -p sgeventd-simulate -- --seeds 1000 --coverage --proof $(TARGET)/proof/runs
+	cargo run --release --quiet -p sgeventd-simulate -- --seeds 1000 --coverage --at-least 200 --proof $(TARGET)/proof/runs
 
 test-python:
 	cd sdk-python && $(abspath $(PY)) -m pytest -q
 	$(PYTHON) sdk-python/tests/run_all_pythons.py
-	$(PY) -m pytest -q tests/python/sandbox
+	$(PY) -m pytest -q tests/python/sandbox tests/python/official
 
 SEEDS ?= 100000
 simulate: ## a whole daemon under virtual time: SEEDS=n of them, or SEED=n alone with its story

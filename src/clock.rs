@@ -45,6 +45,14 @@ impl Sub for Mono {
     }
 }
 
+impl Unix {
+    /// The time that a clock shows after it was moved by so many milliseconds.
+    #[must_use]
+    pub const fn moved(self, ms: i64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+}
+
 impl Add<Duration> for Unix {
     type Output = Self;
 

@@ -11,7 +11,9 @@ mod journal;
 mod latency;
 mod machine;
 mod plugin;
+mod process;
 mod report;
+mod sandbox;
 mod stage;
 mod unwanted;
 
@@ -32,6 +34,7 @@ fn parts() -> Vec<Part> {
         part("unwanted", unwanted::rows),
         part("idle", idle::idle),
         part("growth", idle::growth),
+        part("sandbox", sandbox::rows),
     ]
 }
 

@@ -84,6 +84,16 @@ impl Row {
         Self::new(name, (value, unit), None, goal, value <= bound)
     }
 
+    /// More is better: at least this, whatever the machine.
+    pub(crate) fn at_least(
+        name: impl Into<String>,
+        (value, unit): (f64, &'static str),
+        bound: f64,
+    ) -> Self {
+        let goal = format!("≥ {bound} {unit}");
+        Self::new(name, (value, unit), None, goal, value >= bound)
+    }
+
     /// The same row, with a lower bound besides.
     pub(crate) fn and_at_least(mut self, bound: f64) -> Self {
         let _infallible = write!(self.goal, ", ≥ {}", number(bound));

@@ -26,7 +26,7 @@ use sgeventd::{
 };
 use tokio::time::Instant;
 
-use crate::plugin;
+use crate::{plugin, process};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sgeventd");
 const SCRIPT: &str = "sgeventd";
@@ -45,8 +45,13 @@ pub(crate) struct SiteProcess {
 impl SiteProcess {
     /// Starts one without events, whose every answer takes so long.
     pub(crate) fn start(page_delay: Duration) -> Self {
+        Self::start_as("empty", page_delay)
+    }
+
+    /// Starts one as a scenario has it; it listens when this returns.
+    pub(crate) fn start_as(scenario: &str, page_delay: Duration) -> Self {
         let mut child = Command::new(BINARY)
-            .args(["sandbox", "--scenario", "empty", "--json"])
+            .args(["sandbox", "--scenario", scenario, "--json"])
             .args(["--script", SCRIPT, "--key", KEY])
             .args(["--page-delay-ms", &page_delay.as_millis().to_string()])
             .stdin(Stdio::null())
@@ -81,6 +86,16 @@ impl SiteProcess {
     /// Daemons find it here from now on; returns where it was.
     pub(crate) fn redirect(&mut self, url: &str) -> String {
         std::mem::replace(&mut self.url, url.to_owned())
+    }
+
+    /// Seconds on a processor so far.
+    pub(crate) fn cpu(&self) -> f64 {
+        process::cpu(self.child.id())
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn resident(&self) -> f64 {
+        process::resident(self.child.id())
     }
 
     /// A session as the daemon's own.
@@ -169,33 +184,14 @@ impl DaemonProcess {
         .await
     }
 
-    /// Seconds on a processor so far, its own and the kernel's for it.
+    /// Seconds on a processor so far.
     pub(crate) fn cpu(&self) -> f64 {
-        let stat = self.proc("stat");
-        // The name in parentheses may hold anything: fields are counted behind it.
-        let (_, rest) = stat.rsplit_once(')').expect("a name");
-        let ticks = |field: usize| -> f64 {
-            let text = rest.split_whitespace().nth(field - 3).expect("a field");
-            text.parse().expect("a number")
-        };
-        let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK);
-        let per_second = per_second.ok().flatten().expect("every Linux has one") as f64;
-        // utime and stime: fields 14 and 15 of proc_pid_stat(5).
-        (ticks(14) + ticks(15)) / per_second
+        process::cpu(self.child.id())
     }
 
     /// Resident memory in MiB.
     pub(crate) fn resident(&self) -> f64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        let kib: f64 = kib.expect("it runs").trim().parse().expect("a number");
-        kib / 1024.0
-    }
-
-    fn proc(&self, file: &str) -> String {
-        let path = format!("/proc/{}/{file}", self.child.id());
-        fs::read_to_string(path).expect("it runs")
+        process::resident(self.child.id())
     }
 
     /// Ends it as a person would.

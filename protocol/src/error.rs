@@ -3,9 +3,23 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The codes that both sides use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorCode {
+/// Declares the codes once: the enum, and the list of all with their words.
+macro_rules! codes {
+    ($($(#[doc = $words:literal])+ $name:ident = $code:literal,)+) => {
+        /// The codes that both sides use.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ErrorCode {
+            $($(#[doc = $words])+ $name = $code,)+
+        }
+
+        impl ErrorCode {
+            /// Every code with what it means, in the order of the manual.
+            pub const ALL: &[(Self, &str)] = &[$((Self::$name, concat!($($words),+)),)+];
+        }
+    };
+}
+
+codes! {
     /// What came is no JSON.
     Parse = -32700,
     /// It is JSON, but no request.

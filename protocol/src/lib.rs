@@ -15,6 +15,8 @@ pub mod error;
 pub mod manifest;
 pub mod message;
 pub mod pending;
+#[cfg(test)]
+mod published;
 pub mod write;
 
 pub use answer::Answer;

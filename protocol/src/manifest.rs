@@ -149,6 +149,12 @@ impl Reader {
         let permissions = map
             .get("permissions")
             .and_then(|value| self.object(value, "permissions"));
+        let alerts = map
+            .get("alerts")
+            .and_then(|value| self.object(value, "alerts"));
+        if let Some(schema) = map.get("config_schema") {
+            self.object(schema, "config_schema");
+        }
         Manifest {
             name: self.text(map, "", "name"),
             version: self.text(map, "", "version"),
@@ -158,10 +164,7 @@ impl Reader {
             permissions: permissions
                 .map(|map| self.permissions(map))
                 .unwrap_or_default(),
-            emails: map
-                .get("alerts")
-                .and_then(|alerts| alerts.get("emails"))
-                .cloned(),
+            emails: alerts.and_then(|alerts| alerts.get("emails")).cloned(),
             watch: self.texts(map, "", "watch").unwrap_or_default(),
             raw: value.clone(),
         }
@@ -219,11 +222,15 @@ impl Reader {
             }
             return Attributes::Any;
         };
-        let names: Vec<String> = list
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect();
+        let names = list.iter().map(|name| name.as_str().map(str::to_owned));
+        let Some(names) = names.collect::<Option<Vec<String>>>() else {
+            self.wrong(
+                place,
+                value,
+                "null (any attribute) or a list of attribute names",
+            );
+            return Attributes::Any;
+        };
         if names.iter().any(|name| name == "*") {
             Attributes::Any
         } else {

@@ -9,6 +9,7 @@ use crate::manifest::Manifest;
 
 /// Params of `initialize`, daemon to plugin: the first message. It changes nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Initialize {
     /// Versions of the protocol that the daemon speaks.
     pub protocol: Supported,
@@ -25,6 +26,7 @@ pub struct Initialize {
 
 /// Versions of the protocol.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Supported {
     /// All that are spoken.
     pub supported: Vec<u32>,
@@ -32,6 +34,7 @@ pub struct Supported {
 
 /// A program with its version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Program {
     /// Its name.
     pub name: String,
@@ -41,6 +44,7 @@ pub struct Program {
 
 /// A plugin as the daemon knows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PluginInfo {
     /// Its identity in the daemon.
     pub name: String,
@@ -52,6 +56,7 @@ pub struct PluginInfo {
 
 /// Why a process was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The daemon started.
@@ -70,6 +75,7 @@ pub enum Reason {
 
 /// What the daemon allows a plugin.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Limits {
     /// The longest line in either direction, bytes.
     pub line_bytes: u64,
@@ -83,11 +89,13 @@ pub struct Limits {
 
 /// Result of `initialize`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Initialized {
     /// The version the plugin chose.
     pub protocol: u32,
     /// What it declares.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "crate::published::Declared"))]
     pub manifest: Manifest,
     /// Names of what it can do besides version 1.
     #[serde(default)]
@@ -96,6 +104,7 @@ pub struct Initialized {
 
 /// Params of `start`, daemon to plugin: from its answer on, events come.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Start {
     /// The operator's `config` table for this plugin, as it is.
     pub config: Value,
@@ -111,6 +120,7 @@ pub struct Start {
 
 /// What a plugin may do.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Granted {
     /// Grants for calls to the site, such as `find` or `update:Task.sg_status_list`.
     pub sg: Vec<String>,
@@ -122,6 +132,7 @@ pub struct Granted {
 
 /// A plugin's own folders.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Paths {
     /// Kept.
     pub data: String,
@@ -131,6 +142,7 @@ pub struct Paths {
 
 /// The site.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SiteInfo {
     /// Its address.
     pub url: String,
@@ -138,6 +150,7 @@ pub struct SiteInfo {
 
 /// Result of `start`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Started {
     /// Why the plugin does not want to run here; an operator reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -146,6 +159,7 @@ pub struct Started {
 
 /// `params.delivery` of `event`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Delivery {
     /// 1 for the first; above 1 it is a redelivery.
     pub attempt: u32,
@@ -166,6 +180,7 @@ pub struct Delivery {
 
 /// `_meta` of a plugin's call.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CallMeta {
     /// The id of the open event request that the call belongs to.
     #[serde(default)]
@@ -180,6 +195,7 @@ pub struct CallMeta {
 
 /// Params of a plugin's call, as far as the daemon looks before it knows the method.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CallParams {
     /// About the call itself.
     #[serde(default, rename = "_meta")]
@@ -188,6 +204,7 @@ pub struct CallParams {
 
 /// Params of the notification `log`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Log {
     /// `debug`, `info`, `warning`, `error` or `critical`.
     #[serde(default)]
@@ -202,6 +219,7 @@ pub struct Log {
 
 /// Params of the notification `alert`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Alert {
     /// What a person must know.
     pub message: String,
@@ -212,6 +230,7 @@ pub struct Alert {
 
 /// Params of the notification `pause`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pause {
     /// At most ten minutes.
     pub for_ms: u64,
@@ -222,6 +241,7 @@ pub struct Pause {
 
 /// Params of the notification `unhealthy`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unhealthy {
     /// For people.
     #[serde(default)]
@@ -230,6 +250,7 @@ pub struct Unhealthy {
 
 /// Params of the notification `$/progress`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Progress {
     /// The open event request.
     pub id: u64,
@@ -246,6 +267,7 @@ pub struct Progress {
 
 /// Params of the notification `$/cancel`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cancel {
     /// The open request, as its sender wrote it.
     pub id: Box<RawValue>,

@@ -198,7 +198,11 @@ class Plugin:
         _logging.install(session.notify)
         self.log = logging.getLogger(self.name)
         with contextlib.suppress(Disconnected):  # the daemon has gone; so do we
-            Server(self, session, self._workers_max).serve()
+            try:
+                Server(self, session, self._workers_max).serve()
+            except KeyboardInterrupt:
+                session.abandon()
+                raise
 
     def manifest(self) -> Dict[str, Any]:
         """Returns what the daemon is told at `initialize`."""

@@ -21,6 +21,9 @@ from ._pipe import Pipe
 Message = Dict[str, Any]
 
 
+_LOOK_SECONDS = 1.0  # a signal that came in the instant before a sleep began is seen so much later
+
+
 class Ticket:
     """One thread that waits: for an answer, or, a worker, for work."""
 
@@ -138,7 +141,7 @@ class Session:
                 self._is_read_by_worker = ticket.is_worker
         if must_sleep:
             self.pipe.flush()
-            ticket.wake.acquire()
+            _sleep(ticket.wake)
         else:
             if self.todo:  # a caller reads, and work lies here
                 self.hand_over()
@@ -146,19 +149,23 @@ class Session:
         return False
 
     def _read(self) -> None:
-        lines: List[bytes] = []
+        lines: Optional[List[bytes]] = None
         try:
             self.pipe.flush()
             lines = self.pipe.read()
         except Disconnected:
-            pass  # nobody listens: the same as the end of the input
+            lines = []  # nobody listens: the same as the end of the input
         finally:
-            with self._mutex:
-                self._is_read = False
-                if lines:
-                    self._route(lines)
-                else:
-                    self._end()
+            self._take(lines)
+
+    def _take(self, lines: Optional[List[bytes]]) -> None:
+        """Ends the reading; None: there was none, as when it was interrupted, which is not the end of the input."""
+        with self._mutex:
+            self._is_read = False
+            if lines:
+                self._route(lines)
+            elif lines is not None:
+                self._end()
 
     def _arrive(self, ticket: Ticket) -> None:
         if ticket.is_called:
@@ -217,12 +224,7 @@ class Session:
             if self.pipe.has_input():
                 lines = self.pipe.read()
         finally:
-            with self._mutex:
-                self._is_read = False
-                if lines:
-                    self._route(lines)
-                elif lines is not None:
-                    self._end()
+            self._take(lines)
 
     # What came in; the mutex is held.
 
@@ -264,6 +266,12 @@ class Session:
             if waiting.get("id") == request_id:
                 waiting["cancelled"] = True
 
+    def abandon(self) -> None:
+        """Lets go of the pipe, as a process does that dies: whoever waits wakes up, and answers nothing."""
+        self.pipe.shut()
+        with self._mutex:
+            self._end()
+
     def _end(self) -> None:
         self.has_ended = True
         self._wake_all()
@@ -272,3 +280,12 @@ class Session:
         for sleepers in (self._idle, self._callers):
             while sleepers:
                 sleepers.popitem()[0].wake.release()
+
+
+def _sleep(wake: threading.Lock) -> None:
+    """Waits to be woken; the main thread, which alone hears signals, looks for them now and then."""
+    if threading.current_thread() is threading.main_thread():
+        while not wake.acquire(timeout=_LOOK_SECONDS):
+            pass
+    else:
+        wake.acquire()

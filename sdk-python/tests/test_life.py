@@ -119,16 +119,38 @@ class Life(unittest.TestCase):
     def test_an_interrupt_ends_it_without_an_answer(self):
         import signal
 
-        with Child(handler("plugin.log.info('on'); sg.find('Shot', [])")) as child:
-            child.start()
-            child.event()
-            assert child.read()["params"]["message"] == "on"
-            assert child.read()["method"] == "sg.find"
-            child.process.send_signal(signal.SIGINT)
-            assert child.process.stdout.read() == b""
-            code, words = child.end()
-        assert code in (-signal.SIGINT, 1)  # 1 is Python 3.7
-        assert "KeyboardInterrupt" in words
+        # Whoever starts tests in the background of a shell may have it ignored, and children inherit that.
+        heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        for options in ("", ", max_in_flight=4, order='none'"):
+            with Child(heard + handler("plugin.log.info('on'); sg.find('Shot', [])", options)) as child:
+                child.start()
+                child.event()
+                assert child.read()["params"]["message"] == "on"
+                assert child.read()["method"] == "sg.find"
+                child.process.send_signal(signal.SIGINT)
+                assert child.process.stdout.read() == b""
+                code, words = child.end()
+            assert code in (-signal.SIGINT, 1)  # 1 is Python 3.7, and a worker that the process ends with
+            assert "KeyboardInterrupt" in words
+
+    def test_signals_that_the_author_takes_disturb_nothing(self):
+        import signal
+
+        body = (
+            "import signal\nTAKEN = []\nsignal.signal(signal.SIGUSR1, lambda *_: TAKEN.append(1))\n"
+            "@plugin.on()\ndef on_event(event):\n"
+            "    while not TAKEN: threading.Event().wait(0.01)\n"  # taken by the main thread, which may not be this one
+            "    plugin.log.info('taken')\n"
+        )
+        for options in ("", ", max_in_flight=4, order='none'"):
+            with Child(plugin(body, options)) as child:
+                child.start()
+                for _ in range(100):
+                    child.process.send_signal(signal.SIGUSR1)
+                event = child.event()
+                assert child.read()["params"]["message"] == "taken"
+                assert child.read()["id"] == event
+                assert child.end() == (0, "")
 
     def test_what_it_imports_is_watched_and_what_is_installed_is_not(self):
         import tempfile

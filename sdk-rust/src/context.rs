@@ -6,30 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{CallError, pipe::Pipe, site::Shotgun, state::State};
+use crate::{CallError, caller::Caller, pipe::Pipe, site::Shotgun, state::State};
 
 /// The daemon, as seen from a handler.
 pub struct Context<'p> {
     pipe: &'p mut Pipe,
     parent: u64,
     config: &'p Value,
-}
-
-/// The way of calls; each names the event it belongs to.
-pub(crate) struct Caller<'c> {
-    pipe: &'c mut Pipe,
-    parent: u64,
-}
-
-impl Caller<'_> {
-    pub(crate) fn call(
-        &mut self,
-        method: &str,
-        mut params: Value,
-    ) -> Result<Box<RawValue>, CallError> {
-        params["_meta"]["parent"] = self.parent.into();
-        self.pipe.call(method, &params).map_err(CallError::from)
-    }
 }
 
 impl<'p> Context<'p> {
@@ -118,10 +101,7 @@ impl<'p> Context<'p> {
     }
 
     fn caller(&mut self) -> Caller<'_> {
-        Caller {
-            pipe: self.pipe,
-            parent: self.parent,
-        }
+        Caller::new(self.pipe, self.parent)
     }
 }
 

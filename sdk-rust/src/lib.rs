@@ -5,6 +5,7 @@
 //! In: the daemon's messages on descriptor 0. Out: answers on descriptor 1.
 //! Never: a print that breaks the pipe (descriptor 1 goes to the log), a key of the site, two handlers at once.
 
+mod caller;
 mod context;
 mod error;
 mod event;
@@ -17,10 +18,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use caller::Called;
 pub use context::Context;
 pub use error::{CallError, ErrorKind};
 pub use event::Event;
 pub use plugin::{Handled, Outcome, Plugin};
 pub use serde_json;
-pub use site::{Called, Shotgun};
+pub use site::Shotgun;
 pub use state::State;

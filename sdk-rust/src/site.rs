@@ -3,19 +3,21 @@
 //! In: arguments as JSON. Out: rows as JSON, or as a type of the author's.
 //! Never: a key, a URL.
 
+use std::path::Path;
+
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json, value::RawValue};
 
-use crate::{CallError, context::Caller};
+use crate::{
+    CallError,
+    caller::{Called, Caller},
+};
 
 /// The site as a handler sees it; made by [`Context::sg`](crate::Context::sg).
 pub struct Shotgun<'c> {
     caller: Caller<'c>,
     meta: Map<String, Value>,
 }
-
-/// What a call comes to.
-pub type Called<T> = Result<T, CallError>;
 
 impl<'c> Shotgun<'c> {
     pub(crate) fn new(caller: Caller<'c>) -> Self {
@@ -175,6 +177,75 @@ impl<'c> Shotgun<'c> {
         self.ask("schema_field_read", json!({ "entity_type": entity_type }))
     }
 
+    /// Uploads a file to an entity, to a field of it when one is named; returns the id of its attachment. The path lies
+    /// below the plugin's own folders or those that the operator grants; a relative one begins at its working directory.
+    ///
+    /// # Errors
+    /// What the daemon answers.
+    pub fn upload(
+        &mut self,
+        entity_type: &str,
+        id: i64,
+        path: &Path,
+        field_name: Option<&str>,
+    ) -> Called<i64> {
+        let mut params = file_of(entity_type, id, path)?;
+        if let Some(field_name) = field_name {
+            params["field_name"] = field_name.into();
+        }
+        self.ask("upload", params)
+    }
+
+    /// Uploads a picture as the thumbnail of an entity; returns the id of its attachment.
+    ///
+    /// # Errors
+    /// What the daemon answers.
+    pub fn upload_thumbnail(&mut self, entity_type: &str, id: i64, path: &Path) -> Called<i64> {
+        self.ask("upload_thumbnail", file_of(entity_type, id, path)?)
+    }
+
+    /// Uploads the filmstrip of an entity; returns the id of its attachment.
+    ///
+    /// # Errors
+    /// What the daemon answers.
+    pub fn upload_filmstrip_thumbnail(
+        &mut self,
+        entity_type: &str,
+        id: i64,
+        path: &Path,
+    ) -> Called<i64> {
+        self.ask(
+            "upload_filmstrip_thumbnail",
+            file_of(entity_type, id, path)?,
+        )
+    }
+
+    /// Gives entities (`{"type", "id"}`) the thumbnail of another one; returns the id of its attachment, if it has one.
+    ///
+    /// # Errors
+    /// What the daemon answers.
+    pub fn share_thumbnail(
+        &mut self,
+        entities: &[Value],
+        source_entity: &Value,
+    ) -> Called<Option<i64>> {
+        self.ask(
+            "share_thumbnail",
+            json!({ "entities": entities, "source_entity": source_entity }),
+        )
+    }
+
+    /// Writes an attachment (its id, or the value of a field with a file) to a file below a granted folder, whole or
+    /// not at all.
+    ///
+    /// # Errors
+    /// What the daemon answers.
+    pub fn download(&mut self, attachment: &Value, path: &Path) -> Called<()> {
+        let path = text_of(path)?;
+        let params = json!({ "attachment": attachment, "file_path": path });
+        self.ask::<String>("download", params).map(drop)
+    }
+
     /// One raw call of the site's own API.
     ///
     /// # Errors
@@ -201,4 +272,15 @@ impl<'c> Shotgun<'c> {
         let found: Box<RawValue> = self.caller.call(&method, params)?;
         serde_json::from_str(found.get()).map_err(|error| CallError::answer(&method, &error))
     }
+}
+
+fn file_of(entity_type: &str, id: i64, path: &Path) -> Called<Value> {
+    let path = text_of(path)?;
+    Ok(json!({ "entity_type": entity_type, "entity_id": id, "path": path }))
+}
+
+/// A path goes over the pipe as text.
+fn text_of(path: &Path) -> Called<&str> {
+    let bad = || CallError::bad_call(format!("{} is no UTF-8", path.display()));
+    path.to_str().ok_or_else(bad)
 }

@@ -5,7 +5,10 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{json, value::RawValue};
 
-use crate::{CallError, context::Caller, site::Called};
+use crate::{
+    CallError,
+    caller::{Called, Caller},
+};
 
 /// The plugin's durable values; made by [`Context::state`](crate::Context::state).
 pub struct State<'c> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-use super::exit::Exit;
+use super::{exit::Exit, sandbox_ctl::CtlArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,24 +13,8 @@ Examples:
   sgeventd check-config -c /etc/sgeventd/sgeventd.toml
   sgeventd status                                what works, what does not, what to type next";
 
-const CTL_VERBS: &str = "\
-Verbs:
-  fail kind=KIND [calls=N] [retry_after=S] [method=NAME] [id=ROW]
-      http500 http502 http503 http429 html truncated fault reset hang
-      drip endless_head short_length long_length bomb huge_page huge_length
-      empty_page no_id null_row null_entity huge_row odd_row twice shuffled edited
-  poison id=ROW [field=NAME] pages with this row fail when the field is asked for; without one,
-                             unless only ids are
-  latency ms=N               every answer takes longer
-  lag rows=N polls=N         polls do not see the newest rows
-  jump by=N                  a hole in the ids
-  restore to=ROW             the log forgets what is above a row and continues there
-  work [times=N] [late_ms=N] artists do things, readable at once or later
-  abandon [times=N]          artists do things that are rolled back: gaps for ever
-  bulk count=N               many rows at once
-  revoke_key [script=NAME]   the key is refused
-  restore_key [script=NAME]  the key works again
-  clear                      everything works again";
+/// Where a made-up site listens unless another address is named.
+pub(super) const SANDBOX: &str = "127.0.0.1:7357";
 
 /// The event daemon for Flow Production Tracking (ShotGrid, Shotgun) sites.
 #[derive(Debug, Parser)]
@@ -90,8 +74,8 @@ pub struct DemoArgs {
     /// The artists' luck.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// What artists do, a second.
-    #[arg(long, default_value_t = 5.0)]
+    /// Events a second that artists make.
+    #[arg(long, default_value_t = 10.0, value_parser = rate, allow_hyphen_values = true)]
     pub rate: f64,
 }
 
@@ -181,7 +165,14 @@ pub struct AdoptArgs {
     pub yes: bool,
 }
 
-fn duration(text: &str) -> Result<std::time::Duration, String> {
+/// Events a second: what a machine can do, and no less than nothing.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok();
+    rate.filter(|rate| (0.0..=10_000.0).contains(rate))
+        .ok_or_else(|| "allowed: a number from 0 to 10000".to_owned())
+}
+
+pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     crate::config::read_duration(text)
         .ok_or_else(|| "allowed: a duration such as 30s, 5m or 500ms".to_owned())
 }
@@ -193,23 +184,32 @@ pub struct SandboxArgs {
     /// What to do with a site that runs already.
     #[command(subcommand)]
     pub order: Option<SandboxCommand>,
-    /// Where to listen; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub listen: std::net::SocketAddr,
+    /// Where to listen; port 0 takes a free one. Without it, 127.0.0.1:7357, or a free port when that is taken.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<std::net::SocketAddr>,
     /// The name of the script.
-    #[arg(long, value_name = "NAME", default_value = "sandbox")]
+    #[arg(long, value_name = "NAME", default_value = "sandbox", value_parser = super::paste::carried)]
     pub script: String,
     /// Its key; one is made up otherwise.
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = super::paste::carried)]
     pub key: Option<String>,
     /// What the site begins with.
     #[arg(long, value_enum, default_value_t = ScenarioArg::Demo)]
     pub scenario: ScenarioArg,
+    /// Goes on with a site that was dumped, instead of a scenario.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "schema"])]
+    pub load: Option<PathBuf>,
+    /// Writes the whole site into a file when it ends; `GET /_sandbox/dump` tells it while it runs.
+    #[arg(long, value_name = "FILE")]
+    pub dump: Option<PathBuf>,
+    /// The schema of your own site: what `schema_read()` told, as JSON or as Mockgun's pickle; a second time for `schema_entity_read()`.
+    #[arg(long, value_name = "FILE")]
+    pub schema: Vec<PathBuf>,
     /// The same seed gives the same show.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Events a second that artists make.
-    #[arg(long, value_name = "N", default_value_t = 0.0)]
+    #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = rate, allow_hyphen_values = true)]
     pub rate: f64,
     /// What every answer takes, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
@@ -226,28 +226,17 @@ pub enum ScenarioArg {
     Empty,
     /// A small show with people, shots and tasks.
     Demo,
+    /// A studio after months of work on three shows: some 50 people, 5000 entities, 50000 events.
+    Studio,
+    /// A studio after years: 100000 entities, a million events; takes seconds to make.
+    Huge,
 }
 
 /// What can be done with a made-up site that runs.
 #[derive(Debug, Subcommand)]
 pub enum SandboxCommand {
-    /// Gives it an order.
+    /// Makes it misbehave, and well again.
     Ctl(CtlArgs),
-}
-
-/// `sandbox ctl`
-#[derive(Debug, ClapArgs)]
-#[command(after_help = CTL_VERBS)]
-pub struct CtlArgs {
-    /// The address that it printed.
-    #[arg(long, value_name = "URL")]
-    pub url: String,
-    /// What to do.
-    #[arg(value_name = "VERB")]
-    pub verb: String,
-    /// What the order needs: `calls=3`.
-    #[arg(value_name = "NAME=VALUE")]
-    pub values: Vec<String>,
 }
 
 /// Prints what clap has to say and decides the exit code: help and version are answers, the rest is usage.

@@ -125,6 +125,19 @@ impl KeySource {
         &self.place
     }
 
+    /// The file that it is in, if it is in one.
+    #[must_use]
+    pub fn file(&self) -> Option<PathBuf> {
+        match &self.place {
+            KeyUse::File(path) => Some(path.clone()),
+            KeyUse::Env(_) => None,
+            KeyUse::Credential(name) => {
+                let dir = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+                Some(Path::new(&dir).join(name))
+            }
+        }
+    }
+
     /// Reads the key; a newline at its end does not belong to it.
     ///
     /// # Errors

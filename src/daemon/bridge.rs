@@ -140,7 +140,7 @@ impl CallTap for TrafficOfCalls {
             event_id: call.event_id,
             method: call.method.into(),
             id: call.request_id.map(Into::into),
-            bytes: call.sent_bytes as u64,
+            bytes: call.sent_bytes,
             latency: None,
             delay: None,
             status: None,
@@ -153,7 +153,7 @@ impl CallTap for TrafficOfCalls {
             (None, None) => "ok".to_owned(),
         };
         traffic.record(TrafficRecord {
-            bytes: call.received_bytes as u64,
+            bytes: call.received_bytes,
             latency: Some(call.elapsed),
             status: Some(status.into()),
             body: body(call.result),

@@ -2,11 +2,13 @@
 //!
 //! Never: a look at the plugin's file system.
 
+use std::{path::PathBuf, sync::Arc};
+
 use tokio::sync::watch;
 
 use super::herd::Herd;
 use crate::{
-    config::StartFrom,
+    config::{Config, PluginSettings, StartFrom},
     ident::Seq,
     journal::Place,
     plugin::{
@@ -14,6 +16,7 @@ use crate::{
         setup::Setup,
         spec::{Places, launch},
     },
+    services::FileRoots,
 };
 
 /// How a plugin is run; `after`: how far those have settled that come first.
@@ -50,9 +53,24 @@ pub(super) fn of(herd: &Herd, found: &Found, after: Vec<watch::Receiver<Seq>>) -
         after,
         uses_session_uuid: config.site.session_uuid,
         start: place(settings.start_from),
+        files: Arc::new(roots(config, &settings, [&data, &tmp])),
         paths: (data.clone(), tmp.clone()),
         launch,
         settings,
+    }
+}
+
+/// Where its files may lie.
+fn roots(config: &Config, settings: &PluginSettings, own: [&PathBuf; 2]) -> FileRoots {
+    let keys = config.keys();
+    let keys = keys.iter().filter_map(|(_, source)| source.file());
+    FileRoots {
+        base: settings.cwd.clone().unwrap_or_else(|| own[0].clone()),
+        own: own.map(Clone::clone).into(),
+        granted: settings.files.clone(),
+        state: config.state.dir.clone(),
+        kept_back: keys.chain([config.file.clone()]).collect(),
+        umask: settings.umask,
     }
 }
 

@@ -4,23 +4,23 @@
 
 mod bodies;
 mod commit;
+mod ended;
+mod replay;
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     filter::{Filter, Verdict},
     open::{Kept, OpenList},
-    policy::{AFTER_MAX, Disposition, OnError, Policy, wait_before},
+    policy::{AFTER_MAX, Policy},
 };
 use crate::{
     clock::{Mono, Now, Unix},
     event::{Body, Event},
     ident::{PluginName, Seq},
-    journal::{Counts, Cursor, NewDead, OpenEntry, Origin},
+    journal::{Counts, Cursor, NewDead, OPEN_MAX, OpenEntry, Origin, Replay},
 };
 
-/// The open list is bounded: when it is full, the plugin waits.
-pub const OPEN_MAX: usize = 1000;
 /// Rows of one read: a read for each row that is settled would cost more than the delivery.
 const READ_ROWS: usize = 256;
 /// Settlements that may wait for the disk.
@@ -77,8 +77,12 @@ pub struct Machine {
     exhausted: u32,
     refusal: Option<Refusal>,
     needs_body: Option<Arc<Event>>,
+    /// The same of the replay that is looked at: what is new does not wait for it.
+    replay_needs_body: Option<Arc<Event>>,
     /// Wanted events whose bodies are not read: their lanes wait for them.
     unread: Vec<Seq>,
+    /// Ranges that an operator wants handed out again.
+    replays: Vec<Replay>,
     /// Nothing above it goes out: others must settle it first.
     ceiling: Seq,
     /// By how many milliseconds the site's clock is ahead of ours: events have their age by the site's.
@@ -94,6 +98,7 @@ pub struct Machine {
 struct Pending {
     settled: Vec<Seq>,
     dead: Vec<NewDead>,
+    replays: Vec<Replay>,
     counts: Counts,
     unwritten: usize,
     is_urgent: bool,
@@ -117,7 +122,9 @@ impl Machine {
             exhausted: 0,
             refusal: None,
             needs_body: None,
+            replay_needs_body: None,
             unread: Vec::new(),
+            replays: Vec::new(),
             ceiling: Seq(u64::MAX),
             site_ahead: 0,
             change: Pending::default(),
@@ -247,8 +254,8 @@ impl Machine {
     /// Every wanted event up to here is settled.
     #[must_use]
     pub fn settled_to(&self) -> Seq {
-        match self.open.first() {
-            Some(seq) => Seq(seq.0.saturating_sub(1)),
+        match self.open.first_event() {
+            Some(event) => Seq(event.seq.0.saturating_sub(1)),
             None => self.position,
         }
     }
@@ -310,100 +317,6 @@ impl Machine {
         }
     }
 
-    /// An event that was about to go out does not fit on a line.
-    pub fn handle_too_large(&mut self, seq: Seq, error: &str, now: Now) {
-        self.out = self.out.saturating_sub(1);
-        self.change.counts.delivered = self.change.counts.delivered.saturating_sub(1);
-        self.bury(seq, "too_large", error, now);
-    }
-
-    /// How the attempt at an event ended. `is_charged`: false when the site was away meanwhile.
-    pub fn handle_answer(
-        &mut self,
-        seq: Seq,
-        ended: Disposition,
-        is_charged: bool,
-        now: Now,
-        random: f32,
-    ) {
-        if !self.open.get_mut(seq).is_some_and(|open| open.is_out) {
-            return;
-        }
-        self.out -= 1;
-        match ended {
-            Disposition::Ok => {
-                self.exhausted = 0;
-                self.settle(seq, |counts| counts.ok += 1, now);
-            }
-            Disposition::Skip => self.settle(seq, |counts| counts.skipped += 1, now),
-            Disposition::Dead { reason } => self.bury(seq, "dead", &reason, now),
-            Disposition::Retry {
-                after,
-                reason,
-                progress,
-            } => {
-                self.again(
-                    seq,
-                    &reason,
-                    progress,
-                    after.map(|wait| wait.min(AFTER_MAX)),
-                    is_charged,
-                    now,
-                    random,
-                );
-            }
-            Disposition::Failed { error, progress } => match self.policy.on_error {
-                OnError::Skip if is_charged => self.bury(seq, "skip", &error, now),
-                OnError::Stop if is_charged => {
-                    self.refusal = Some(Refusal::OnError(seq));
-                    self.hold(seq, &error, progress, now);
-                }
-                _ => self.again(seq, &error, progress, None, is_charged, now, random),
-            },
-        }
-    }
-
-    /// The process ended with events out. `is_own`: by itself, not by a stop or a signal from outside.
-    pub fn handle_exit(&mut self, is_own: bool, error: &str, now: Now) {
-        let out: Vec<Seq> = self
-            .open
-            .iter_mut()
-            .filter(|(_, open)| open.is_out)
-            .map(|(seq, _)| *seq)
-            .collect();
-        self.out = 0;
-        let is_lone = out.len() == 1;
-        if is_own {
-            self.suspects.extend(&out);
-        }
-        for seq in out {
-            let Some(open) = self.open.get_mut(seq) else {
-                continue;
-            };
-            if is_own && is_lone {
-                open.entry.crashes += 1;
-                open.entry.last_error = Some(error.into());
-                open.is_changed = true;
-                self.holds_for_commit = true;
-            }
-            let crashes = open.entry.crashes;
-            self.open.put_back(seq);
-            if crashes >= CRASHES_MAX {
-                self.poisoned(seq, error, now);
-            }
-        }
-        self.note(now, is_own && is_lone);
-    }
-
-    fn poisoned(&mut self, seq: Seq, error: &str, now: Now) {
-        if self.policy.on_error == OnError::Stop {
-            self.refusal = Some(Refusal::OnError(seq));
-        } else {
-            self.exhausted += 1;
-            self.bury(seq, "crashed_plugin", error, now);
-        }
-    }
-
     /// When [`Self::poll_commit`] or [`Self::poll_delivery`] may have something new.
     #[must_use]
     pub fn poll_timeout(&self, now: Now) -> Option<Mono> {
@@ -437,76 +350,6 @@ impl Machine {
         }
     }
 
-    fn settle(&mut self, seq: Seq, count: impl FnOnce(&mut Counts), now: Now) {
-        self.suspects.remove(&seq);
-        self.touched = self.touched.max(seq);
-        if let Some(open) = self.open.remove(seq) {
-            count(&mut self.change.counts);
-            if open.is_kept {
-                self.change.settled.push(seq);
-            }
-            self.change.unwritten += 1;
-            self.note(now, false);
-        }
-    }
-
-    fn bury(&mut self, seq: Seq, reason: &str, error: &str, now: Now) {
-        self.suspects.remove(&seq);
-        self.touched = self.touched.max(seq);
-        if let Some(open) = self.open.remove(seq) {
-            self.change.unwritten += 1;
-            self.change.counts.dead += 1;
-            let (attempts, at) = (open.entry.attempts.max(open.entry.crashes).max(1), now.unix);
-            self.change.dead.push(NewDead {
-                seq,
-                reason: reason.into(),
-                error: error.into(),
-                attempts,
-                at,
-            });
-            self.note(now, true);
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one place for what a later attempt depends on"
-    )]
-    fn again(
-        &mut self,
-        seq: Seq,
-        error: &str,
-        progress: Option<Box<str>>,
-        after: Option<std::time::Duration>,
-        is_charged: bool,
-        now: Now,
-        random: f32,
-    ) {
-        let Some(open) = self.open.get_mut(seq) else {
-            return;
-        };
-        open.entry.attempts += u32::from(is_charged);
-        if open.entry.attempts >= self.policy.max_attempts {
-            self.exhausted += 1;
-            return self.bury(seq, "attempts", error, now);
-        }
-        let wait = after.unwrap_or_else(|| wait_before(open.entry.attempts.max(1), random));
-        open.entry.next_at = Some(now.unix + wait);
-        open.due = Some(now.mono + wait);
-        self.change.counts.retried += 1;
-        self.hold(seq, error, progress, now);
-    }
-
-    fn hold(&mut self, seq: Seq, error: &str, progress: Option<Box<str>>, now: Now) {
-        if let Some(open) = self.open.get_mut(seq) {
-            open.entry.last_error = Some(error.into());
-            open.entry.progress = progress.or(open.entry.progress.take());
-            open.is_changed = true;
-        }
-        self.open.put_back(seq);
-        self.note(now, true);
-    }
-
     fn note(&mut self, now: Now, is_urgent: bool) {
         self.change.is_urgent |= is_urgent;
         self.change.since.get_or_insert(now.mono);
@@ -526,11 +369,19 @@ pub(super) fn new_entry(seq: Seq) -> OpenEntry {
     }
 }
 
-/// A machine that goes on from a cursor, given the events of its open list; for tests and starts alike.
-pub fn resume(mut machine: Machine, cursor: &Cursor, events: &[Arc<Event>], now: Now) -> Machine {
+/// A machine that goes on from a cursor, given its replays and the events of its open list; for tests and starts alike.
+pub fn resume(
+    mut machine: Machine,
+    cursor: &Cursor,
+    replays: &[Replay],
+    events: &[Arc<Event>],
+    now: Now,
+) -> Machine {
+    machine.replays.extend(replays);
     for entry in &cursor.open {
-        if let Some(event) = events.iter().find(|event| event.seq == entry.seq) {
-            machine.reopen(entry.clone(), Arc::clone(event), now);
+        match events.iter().find(|event| event.seq == entry.seq) {
+            Some(event) => machine.reopen(entry.clone(), Arc::clone(event), now),
+            None => machine.handle_gone(entry, now),
         }
     }
     machine

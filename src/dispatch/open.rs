@@ -17,7 +17,7 @@ use crate::{
     clock::Mono,
     event::{Body, Event, Facts},
     ident::Seq,
-    journal::OpenEntry,
+    journal::{OpenEntry, Origin},
 };
 
 /// What keeps its order with what.
@@ -49,6 +49,21 @@ impl Lane {
     }
 }
 
+/// Whose turn it is in a lane: what is new goes before what is handed out once more by a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    is_replay: bool,
+    seq: Seq,
+}
+
+/// The open events of one lane.
+#[derive(Debug, Default)]
+struct Queue {
+    turns: BTreeSet<Turn>,
+    /// The one that is ready, delayed or out.
+    front: Option<Turn>,
+}
+
 /// One open event.
 #[derive(Debug, Clone)]
 pub(super) struct Open {
@@ -65,6 +80,15 @@ pub(super) struct Open {
     lane: Lane,
 }
 
+impl Open {
+    fn turn(&self) -> Turn {
+        Turn {
+            is_replay: self.entry.origin == Origin::Replay,
+            seq: self.event.seq,
+        }
+    }
+}
+
 /// What is known of one that is added.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Kept {
@@ -78,11 +102,13 @@ pub(super) struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct OpenList {
     all: BTreeMap<Seq, Open>,
-    lanes: FxHashMap<Lane, BTreeSet<Seq>>,
+    lanes: FxHashMap<Lane, Queue>,
     /// First of their lanes, not out, their time has come.
-    ready: BTreeSet<Seq>,
+    ready: BTreeSet<Turn>,
     /// First of their lanes, not out, to wait.
-    delayed: BTreeSet<(Mono, Seq)>,
+    delayed: BTreeSet<(Mono, Turn)>,
+    /// How many belong to replays.
+    replays: usize,
 }
 
 impl OpenList {
@@ -90,25 +116,27 @@ impl OpenList {
         self.all.len()
     }
 
+    /// How many belong to replays.
+    pub(super) fn replays(&self) -> usize {
+        self.replays
+    }
+
     /// True when it is open.
     pub(super) fn contains(&self, seq: Seq) -> bool {
         self.all.contains_key(&seq)
     }
 
-    /// The lowest open position.
-    pub(super) fn first(&self) -> Option<Seq> {
-        self.all.keys().next().copied()
-    }
-
-    /// The event at the lowest open position.
+    /// The event at the lowest open position; what belongs to a replay was settled before.
     pub(super) fn first_event(&self) -> Option<&Arc<Event>> {
-        self.all.values().next().map(|open| &open.event)
+        let mut open = self.all.values();
+        let first = open.find(|open| open.entry.origin != Origin::Replay);
+        first.map(|open| &open.event)
     }
 
     /// The first one that waits for another attempt: attempts so far, and what went wrong.
     pub(super) fn retrying(&self) -> Option<(u32, &str)> {
-        let (_, seq) = self.delayed.first()?;
-        let entry = &self.all.get(seq)?.entry;
+        let (_, turn) = self.delayed.first()?;
+        let entry = &self.all.get(&turn.seq)?.entry;
         Some((
             entry.attempts,
             entry.last_error.as_deref().unwrap_or_default(),
@@ -125,11 +153,6 @@ impl OpenList {
         self.all.range(above).next().map(|(seq, _)| *seq)
     }
 
-    /// Those up to a position.
-    pub(super) fn up_to_mut(&mut self, seq: Seq) -> impl Iterator<Item = &mut Open> {
-        self.all.range_mut(..=seq).map(|(_, open)| open)
-    }
-
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&Seq, &mut Open)> {
         self.all.iter_mut()
     }
@@ -144,37 +167,39 @@ impl OpenList {
     ) {
         let seq = event.seq;
         let lane = Lane::of(order, seq, &event.facts);
-        self.lanes.entry(lane).or_default().insert(seq);
-        self.all.insert(
-            seq,
-            Open {
-                event,
-                matched,
-                entry,
-                is_out: false,
-                is_kept: kept.is_kept,
-                is_changed: false,
-                due: kept.due,
-                lane,
-            },
-        );
+        let open = Open {
+            event,
+            matched,
+            entry,
+            is_out: false,
+            is_kept: kept.is_kept,
+            is_changed: false,
+            due: kept.due,
+            lane,
+        };
+        let turn = open.turn();
+        self.lanes.entry(lane).or_default().turns.insert(turn);
+        self.replays += usize::from(turn.is_replay);
+        self.all.insert(seq, open);
         self.line_up(&lane);
     }
 
     /// Removes one that is settled; the next of its lane may go.
     pub(super) fn remove(&mut self, seq: Seq) -> Option<Open> {
         let open = self.all.remove(&seq)?;
-        self.ready.remove(&seq);
+        let (lane, turn) = (open.lane, open.turn());
+        self.replays -= usize::from(turn.is_replay);
+        self.ready.remove(&turn);
         if let Some(due) = open.due {
-            self.delayed.remove(&(due, seq));
+            self.delayed.remove(&(due, turn));
         }
-        if let Some(lane) = self.lanes.get_mut(&open.lane) {
-            lane.remove(&seq);
-            if lane.is_empty() {
-                self.lanes.remove(&open.lane);
+        if let Some(queue) = self.lanes.get_mut(&lane) {
+            queue.turns.remove(&turn);
+            queue.front = queue.front.filter(|front| *front != turn);
+            if queue.turns.is_empty() {
+                self.lanes.remove(&lane);
             }
         }
-        let lane = open.lane;
         self.line_up(&lane);
         Some(open)
     }
@@ -200,18 +225,25 @@ impl OpenList {
         }
     }
 
-    /// The next one that may go out, lowest `seq` first; it counts as out from now on.
+    /// The next one that may go out, lowest `seq` first and replays last; it counts as out from now on.
     pub(super) fn take_ready(&mut self, now: Mono, ceiling: Seq) -> Option<Seq> {
-        while let Some((at, seq)) = self.delayed.first().copied()
+        while let Some((at, turn)) = self.delayed.first().copied()
             && at <= now
         {
             self.delayed.pop_first();
-            self.ready.insert(seq);
+            self.ready.insert(turn);
         }
-        let seq = self.ready.first().copied().filter(|seq| *seq <= ceiling)?;
-        self.ready.remove(&seq);
-        self.all.get_mut(&seq)?.is_out = true;
-        Some(seq)
+        let replays = Turn {
+            is_replay: true,
+            seq: Seq(0),
+        };
+        let may_go = |turn: &&Turn| turn.seq <= ceiling;
+        let fresh = self.ready.first().filter(may_go);
+        let replayed = || self.ready.range(replays..).next().filter(may_go);
+        let turn = fresh.or_else(replayed).copied()?;
+        self.ready.remove(&turn);
+        self.all.get_mut(&turn.seq)?.is_out = true;
+        Some(turn.seq)
     }
 
     /// When the next delayed one may go.
@@ -219,37 +251,39 @@ impl OpenList {
         self.delayed.first().map(|(at, _)| *at)
     }
 
-    /// Puts the first of a lane where it belongs, and takes the others off.
+    /// Puts the first of a lane where it belongs, and takes another one off that stood there.
     fn line_up(&mut self, lane: &Lane) {
-        let Some(seqs) = self.lanes.get(lane) else {
+        let Some(queue) = self.lanes.get_mut(lane) else {
             return;
         };
-        let mut first = seqs.iter();
-        let Some(seq) = first.next() else { return };
-        // A redriven event may have come before one that stood first.
-        if let Some(second) = first.next() {
-            self.ready.remove(second);
-            if let Some(at) = self.all.get(second).and_then(|open| open.due) {
-                self.delayed.remove(&(at, *second));
+        let Some(first) = queue.turns.first().copied() else {
+            return;
+        };
+        if let Some(front) = queue.front {
+            let Some(open) = self.all.get(&front.seq) else {
+                return;
+            };
+            if open.is_out {
+                return;
+            }
+            if front != first {
+                self.ready.remove(&front);
+                if let Some(at) = open.due {
+                    self.delayed.remove(&(at, front));
+                }
             }
         }
-        let is_lane_out = seqs
-            .iter()
-            .take(2)
-            .any(|seq| self.all.get(seq).is_some_and(|open| open.is_out));
-        if is_lane_out {
-            return;
-        }
-        let Some(open) = self.all.get(seq) else {
+        queue.front = Some(first);
+        let Some(open) = self.all.get(&first.seq) else {
             return;
         };
         match open.due {
             _ if !matches!(open.event.body, Body::Here(_)) => {}
             Some(at) => {
-                self.delayed.insert((at, *seq));
+                self.delayed.insert((at, first));
             }
             None => {
-                self.ready.insert(*seq);
+                self.ready.insert(first);
             }
         }
     }

@@ -293,6 +293,16 @@ impl Gaps {
         given_up
     }
 
+    /// The site's clock was moved by so many milliseconds: ages stay as they were.
+    pub fn clock_moved(&mut self, ms: i64) {
+        for gap in &mut self.list {
+            gap.since = gap.since.moved(ms);
+            if gap.asked != NOT_YET {
+                gap.asked = gap.asked.moved(ms);
+            }
+        }
+    }
+
     fn find(&self, id: EventId) -> Option<usize> {
         let at = self.list.partition_point(|gap| gap.last < id);
         self.list.get(at).filter(|gap| gap.first <= id).map(|_| at)

@@ -169,6 +169,8 @@ pub struct CursorChange {
     pub settled: Vec<Seq>,
     /// Became dead letters with this change; their open entries go with it.
     pub dead: Vec<NewDead>,
+    /// Replays that got further, each as it is after this; one that is over goes.
+    pub replays: Vec<Replay>,
     /// To be added to what is counted.
     pub counts: Counts,
 }
@@ -228,7 +230,7 @@ pub struct Imported {
 }
 
 /// An operator's replay of a range; it feeds the open list and leaves the position alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Replay {
     /// The first position of the range; with `last` and the plugin it names the replay.
     pub first: Seq,

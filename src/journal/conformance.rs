@@ -162,10 +162,19 @@ fn letter() -> impl Strategy<Value = NewDead> {
     })
 }
 
+fn replay() -> impl Strategy<Value = Replay> {
+    (seq(), seq(), seq()).prop_map(|(first, last, next)| Replay { first, last, next })
+}
+
 fn cursor() -> impl Strategy<Value = Op> {
-    let lists = (vec(entry(), 0..4), vec(seq(), 0..4), vec(letter(), 0..2));
+    let lists = (
+        vec(entry(), 0..4),
+        vec(seq(), 0..4),
+        vec(letter(), 0..2),
+        vec(replay(), 0..2),
+    );
     (name(), seq(), lists, option::weighted(0.3, 0..6u64)).prop_map(
-        |(plugin, position, (put, settled, dead), revision)| Op::Cursor {
+        |(plugin, position, (put, settled, dead, replays), revision)| Op::Cursor {
             change: CursorChange {
                 plugin,
                 position,
@@ -178,6 +187,7 @@ fn cursor() -> impl Strategy<Value = Op> {
                 put,
                 settled,
                 dead,
+                replays,
             },
             revision,
         },
@@ -191,10 +201,7 @@ fn plugin_op() -> impl Strategy<Value = Op> {
         imported: None,
         at,
     });
-    let replay = (name(), seq(), seq(), seq()).prop_map(|(plugin, first, last, next)| Op::Replay {
-        plugin,
-        replay: Replay { first, last, next },
-    });
+    let replay = (name(), replay()).prop_map(|(plugin, replay)| Op::Replay { plugin, replay });
     prop_oneof![
         4 => register,
         2 => (name(), place()).prop_map(|(plugin, to)| Op::Seek { plugin, to }),
@@ -342,5 +349,66 @@ proptest! {
                 prop_assert_eq!(before, after);
             }
         }
+    }
+}
+
+#[test]
+fn an_open_list_takes_no_more_than_it_may() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut engines: [Box<dyn Engine>; 2] = [
+        Box::new(Model::new()),
+        Box::new(open(&dir.path().join(DATABASE))),
+    ];
+    let plugin = PluginName::new("p");
+    let most = i64::try_from(OPEN_MAX).unwrap();
+    for engine in &mut engines {
+        let append = Append {
+            expected_head: None,
+            events: (1..=most + 2).map(|id| new_event(0, id)).collect(),
+            ingest: IngestState::default(),
+        };
+        let start = Place::Latest;
+        let (at, imported) = (Unix(0), None);
+        let trigger = |seq: u64| Op::Trigger {
+            plugin: plugin.clone(),
+            seq: Seq(seq),
+        };
+        let change = CursorChange {
+            plugin: plugin.clone(),
+            position: Seq(OPEN_MAX as u64 + 2),
+            put: Vec::new(),
+            settled: Vec::new(),
+            dead: vec![NewDead {
+                seq: Seq(OPEN_MAX as u64 + 2),
+                reason: "dead".into(),
+                error: "".into(),
+                attempts: 1,
+                at,
+            }],
+            replays: Vec::new(),
+            counts: Counts::default(),
+        };
+        let register = Op::Register {
+            plugin: plugin.clone(),
+            start,
+            imported,
+            at,
+        };
+        let revision = None;
+        let mut ops = vec![Op::Append { append, at }, register];
+        ops.push(Op::Cursor { change, revision });
+        ops.extend((1..=OPEN_MAX as u64).map(trigger));
+        let done = engine.commit(&ops).unwrap();
+        assert!(done.iter().all(Result::is_ok), "{:?}", done.last());
+        let full = Err(Refused::OpenFull {
+            plugin: plugin.clone(),
+        });
+        let redrive = |ids| Op::Redrive { ids };
+        let ops = [trigger(OPEN_MAX as u64 + 1), trigger(1), redrive(vec![1])];
+        let answers = engine.commit(&ops).unwrap();
+        let none = Ok(Outcome::Redriven(Vec::new()));
+        assert_eq!(answers, [full, Ok(Outcome::Done), none]);
+        let letters = engine.reader().unwrap().dead_counts().unwrap();
+        assert_eq!(letters, [(plugin.clone(), 1)], "the letter is kept");
     }
 }

@@ -312,8 +312,9 @@ impl Journal {
         if let Some(page) = self.0.pages.get(number) {
             return Ok(part(&page, after, rows));
         }
+        let cleared = self.0.pages.cleared();
         let page = self.page(pages::start(number), pages::ROWS).await?;
-        self.0.pages.keep(number, &page);
+        self.0.pages.keep(number, &page, cleared);
         let events = part(&page, after, rows);
         if !events.is_empty() {
             return Ok(events);

@@ -74,6 +74,7 @@ fn progress(position: u64) -> CursorChange {
         put: vec![],
         settled: vec![],
         dead: vec![],
+        replays: Vec::new(),
         counts: Counts::default(),
     }
 }

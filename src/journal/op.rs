@@ -14,6 +14,8 @@ pub const STATE_VALUE_MAX: usize = 64 * 1024;
 pub const STATE_KEY_MAX: usize = 1024;
 /// Keys and values of one plugin together.
 pub const STATE_TOTAL_MAX: u64 = 16 * 1024 * 1024;
+/// The most entries of one plugin's open list: what would go beyond waits where it is.
+pub const OPEN_MAX: usize = 1000;
 /// Ages are known to this many milliseconds: one mark of time for all events journaled within them.
 pub const MARK_MS: i64 = 10 * 60 * 1000;
 
@@ -91,14 +93,15 @@ pub enum Op {
         /// The replay.
         replay: Replay,
     },
-    /// Puts a journaled event into the open list.
+    /// Puts a journaled event into the open list; refused when that is full.
     Trigger {
         /// Whose.
         plugin: PluginName,
         /// Which event.
         seq: Seq,
     },
-    /// Moves dead letters back into the open list; ids that are not there are passed over.
+    /// Moves dead letters back into the open list; ids that are not there are passed over, and so are those for which
+    /// there is no room.
     Redrive {
         /// The dead letters' own numbers.
         ids: Vec<i64>,
@@ -273,6 +276,12 @@ pub enum Refused {
     /// The event is not in the journal.
     #[error("the journal has no event {0}")]
     NoEvent(Seq),
+    /// Nothing more finds room until some of it is settled.
+    #[error("{plugin} has {OPEN_MAX} events that are not settled: no other finds room")]
+    OpenFull {
+        /// Whose.
+        plugin: PluginName,
+    },
     /// A key or value of a plugin's state is too long.
     #[error("the {what} has {bytes} bytes; allowed: {allowed}")]
     TooLong {

@@ -16,9 +16,17 @@ pub(super) const BYTES: usize = 1024 * 1024;
 /// Pages that are kept: about 2 MB.
 const KEPT: usize = 16;
 
-/// Full pages of facts, the last used in front.
+/// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Pages(Mutex<VecDeque<(u64, Page)>>);
+pub(super) struct Pages(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Full pages of facts, the last used in front.
+    pages: VecDeque<(u64, Page)>,
+    /// How often rows were deleted: what was read before may hold some of them.
+    cleared: u64,
+}
 
 /// Shared events, shared as a whole.
 type Page = Arc<[Arc<Event>]>;
@@ -35,7 +43,8 @@ pub(super) fn start(number: u64) -> Seq {
 
 impl Pages {
     pub(super) fn get(&self, number: u64) -> Option<Page> {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pages = &mut kept.pages;
         let at = pages.iter().position(|(kept, _)| *kept == number)?;
         let page = pages.remove(at)?;
         pages.push_front(page.clone());
@@ -44,12 +53,19 @@ impl Pages {
 
     /// Forgets all pages: rows have been deleted.
     pub(super) fn clear(&self) {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        pages.clear();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.pages.clear();
+        kept.cleared += 1;
     }
 
-    /// Keeps a page if it is full, from its first event to its last.
-    pub(super) fn keep(&self, number: u64, page: &[Arc<Event>]) {
+    /// How often rows were deleted, to be asked before a page is read.
+    pub(super) fn cleared(&self) -> u64 {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.cleared
+    }
+
+    /// Keeps a page if it is full, from its first event to its last, and no rows were deleted since before it was read.
+    pub(super) fn keep(&self, number: u64, page: &[Arc<Event>], cleared: u64) {
         let ends = (page.first(), page.last());
         let (Some(first), Some(last)) = ends else {
             return;
@@ -58,9 +74,11 @@ impl Pages {
             && first.seq == start(number).next()
             && last.seq == start(number + 1);
         if is_full {
-            let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            pages.push_front((number, page.into()));
-            pages.truncate(KEPT);
+            let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.cleared == cleared {
+                kept.pages.push_front((number, page.into()));
+                kept.pages.truncate(KEPT);
+            }
         }
     }
 }

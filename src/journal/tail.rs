@@ -90,6 +90,14 @@ impl Tail {
         drop(held);
     }
 
+    /// Forgets what is not on disk any more.
+    pub fn forget(&self, up_to: Seq) {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        while let Some(oldest) = held.events.pop_front_if(|oldest| oldest.seq <= up_to) {
+            held.bytes -= weight(&oldest);
+        }
+    }
+
     /// Reads at most `rows` events after a position.
     #[must_use]
     pub fn read(&self, after: Seq, rows: usize) -> TailRead {
@@ -171,6 +179,18 @@ mod tests {
         assert_eq!(tail.get(Seq(12)), None);
         assert_eq!(tail.get(Seq(16)), None);
         assert_eq!(tail.get(Seq(13)).map(|event| event.seq), Some(Seq(13)));
+    }
+
+    #[test]
+    fn what_is_not_on_disk_any_more_is_forgotten() {
+        let tail = Tail::new(TailBounds::default(), Seq(0));
+        tail.push((1..=4).map(event));
+        tail.forget(Seq(2));
+        assert_eq!(tail.get(Seq(2)), None);
+        assert_eq!(seqs(tail.read(Seq(0), 9)), None);
+        assert_eq!(seqs(tail.read(Seq(2), 9)), Some(vec![3, 4]));
+        tail.push([event(5)]);
+        assert_eq!(seqs(tail.read(Seq(3), 9)), Some(vec![4, 5]));
     }
 
     #[test]

@@ -89,8 +89,9 @@ impl Core {
         crate::fail::at("journal.after_commit_before_publish");
         let mut last = *self.head.borrow();
         for (op, answer) in ops.drain(..).zip(&answers) {
-            if matches!(op, Op::DropRows { .. }) {
+            if let (Op::DropRows { .. }, Ok(Outcome::Pruned(pruned))) = (&op, answer) {
                 self.pages.clear();
+                self.tail.forget(pruned.up_to);
             }
             if let (Op::Append { append, .. }, Ok(Outcome::Appended(appended))) = (op, answer) {
                 let mut events: Vec<_> = append.events.into_iter().map(Some).collect();

@@ -12,7 +12,7 @@ use sgeventd_protocol::message::Reason as Why;
 pub use self::words::{Action, Cause, Input, State, Then};
 use crate::clock::{Mono, Now, Unix};
 
-/// So many failures within [`LOOP_TIME`] are a crash loop.
+/// So many failures within [`LOOP_TIME`], or in a row however long each takes, are a crash loop.
 const LOOP_FAILURES: usize = 8;
 const LOOP_TIME: Duration = Duration::from_secs(15 * 60);
 /// After so long a service the first restart is at once.
@@ -41,7 +41,7 @@ pub struct Life {
     since: Unix,
     failures: VecDeque<Mono>,
     /// Failures in a row without good service between.
-    streak: u32,
+    streak: usize,
     /// The process that runs, or ran last, served well for a while.
     has_served: bool,
     restarts: u32,
@@ -374,16 +374,16 @@ impl Life {
         {
             self.failures.pop_front();
         }
-        if self.failures.len() >= LOOP_FAILURES {
+        let has_served = std::mem::take(&mut self.has_served);
+        self.streak = if has_served { 0 } else { self.streak + 1 };
+        if self.failures.len().max(self.streak) >= LOOP_FAILURES {
             return self.after(Then::Disable(Cause::CrashLoop(error)), now, random);
         }
-        if std::mem::take(&mut self.has_served) {
-            self.streak = 0;
+        if has_served {
             self.restarts += 1;
             return self.start(Why::Crash);
         }
-        let base = Duration::from_secs(1 << self.streak.min(6)).min(BACKOFF_MAX);
-        self.streak += 1;
+        let base = Duration::from_secs(1 << (self.streak - 1).min(6)).min(BACKOFF_MAX);
         let until = now + base.mul_f32(1.0 + 0.2 * random);
         self.state = State::Backoff { until, error };
         vec![]

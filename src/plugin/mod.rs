@@ -17,3 +17,4 @@ pub mod spec;
 mod stats;
 mod tap;
 pub mod task;
+pub mod told;

@@ -13,7 +13,7 @@ use crate::{
     ident::{Generation, PluginName, Seq},
     journal::{Journal, Place},
     process::{SpawnSpec, Spawner},
-    services::Services,
+    services::{FileRoots, Services},
     site::{Session, Site},
     telemetry::Traffic,
 };
@@ -60,6 +60,8 @@ pub struct Setup {
     pub language: String,
     /// Its own folders: data, tmp.
     pub paths: (PathBuf, PathBuf),
+    /// Where the files may lie that it uploads and downloads.
+    pub files: Arc<FileRoots>,
     /// How its process is started.
     pub launch: Launch,
     /// Sessions of its scripts; the first is the default.
@@ -208,6 +210,7 @@ mod tests {
             file: String::new(),
             language: String::new(),
             paths: (PathBuf::new(), PathBuf::new()),
+            files: Arc::default(),
             launch: Launch::Impossible(String::new()),
             sessions: Vec::new(),
             after: Vec::new(),

@@ -1,6 +1,6 @@
-//! Faults: what the site says inside a 200 answer when it will not do what it was asked.
+//! Faults: what the site says when it will not do what it was asked.
 //!
-//! Never: an HTTP status; those are only for trouble made on demand.
+//! Never: an HTTP status; API3 answers faults with 200, REST finds its own.
 
 use std::fmt;
 
@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 pub(super) struct Fault {
     code: u32,
     message: String,
+    /// `Entity of type [Shot] with id=9 does not exist.`
+    absent: Option<String>,
 }
 
 impl Fault {
@@ -29,6 +31,29 @@ impl Fault {
         Self::new(104, message)
     }
 
+    /// There is no such entity. (104)
+    pub(super) fn absent(method: &str, what: String) -> Self {
+        Self {
+            absent: Some(what.clone()),
+            ..Self::operation(format!("API {method}() CRUD ERROR #3: {what}"))
+        }
+    }
+
+    /// And the code of your telephone? (106)
+    pub(super) fn second_factor(message: impl Into<String>) -> Self {
+        Self::new(106, message)
+    }
+
+    /// The site's number for it.
+    pub(super) fn code(&self) -> u32 {
+        self.code
+    }
+
+    /// What does not exist, if that is why.
+    pub(super) fn missing(&self) -> Option<&str> {
+        self.absent.as_deref()
+    }
+
     /// True when the site does not know who calls.
     pub(super) fn is_about_credentials(&self) -> bool {
         self.code == 102
@@ -38,6 +63,7 @@ impl Fault {
         Self {
             code,
             message: message.into(),
+            absent: None,
         }
     }
 
@@ -46,6 +72,7 @@ impl Fault {
         let inner = self.message;
         Self {
             code: self.code,
+            absent: self.absent,
             message: format!(
                 "API batch() request with index {index} failed.  All requests rolled back.\n{inner}"
             ),

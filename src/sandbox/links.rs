@@ -1,10 +1,10 @@
-//! Lists of links: what is in them, what came and went, and the three ways to write them.
+//! Lists of links: what came and went, and the three ways to write them.
 //!
 //! Never: whether a linked entity exists.
 
-use serde_json::Value;
+use std::collections::HashSet;
 
-use super::log::Link;
+use super::cell::Link;
 
 /// How a list of links is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,39 +18,63 @@ pub(super) enum Mode {
     Remove,
 }
 
-/// The links in a stored value: of a link, of a list of links; none of anything else.
-pub(super) fn links(value: &Value) -> Vec<Link> {
-    match value {
-        Value::Array(list) => list.iter().filter_map(Link::read).collect(),
-        Value::Object(_) => Link::read(value).into_iter().collect(),
-        _ => Vec::new(),
-    }
-}
+/// Lists longer than this are compared by looking links up.
+const SHORT: usize = 16;
 
 /// What came and what went.
-pub(super) fn difference(old: &Value, new: &Value) -> (Vec<Link>, Vec<Link>) {
-    let (old, new) = (links(old), links(new));
-    let added = new.iter().filter(|link| !old.contains(link)).cloned();
-    let removed = old.iter().filter(|link| !new.contains(link)).cloned();
-    (added.collect(), removed.collect())
+pub(super) fn difference(old: &[Link], new: &[Link]) -> (Vec<Link>, Vec<Link>) {
+    (without(new, old), without(old, new))
 }
 
-/// A list after a write.
-pub(super) fn combine(old: Option<&Value>, value: &Value, mode: Mode) -> Value {
-    let old = old.map(links).unwrap_or_default();
-    let given = links(value);
+/// The links of a list that another has not.
+fn without(list: &[Link], other: &[Link]) -> Vec<Link> {
+    if list.len() <= SHORT || other.len() <= SHORT {
+        let left = list.iter().filter(|link| !other.contains(link));
+        return left.copied().collect();
+    }
+    let other: HashSet<&Link> = other.iter().collect();
+    let left = list.iter().filter(|link| !other.contains(link));
+    left.copied().collect()
+}
+
+/// A list after a write; nothing is in it twice.
+pub(super) fn combine(old: &[Link], given: &[Link], mode: Mode) -> Vec<Link> {
     let mut list = match mode {
         Mode::Set => Vec::new(),
-        Mode::Add => old,
+        Mode::Add => old.to_vec(),
         Mode::Remove => {
             let kept = old.iter().filter(|link| !given.contains(link));
-            return kept.map(Link::stored).collect();
+            return kept.copied().collect();
         }
     };
     for link in given {
-        if !list.contains(&link) {
-            list.push(link);
+        if !list.contains(link) {
+            list.push(*link);
         }
     }
-    list.iter().map(Link::stored).collect()
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::name::keep;
+
+    #[test]
+    fn long_lists_are_told_apart_as_short_ones_are() {
+        let links = |ids: std::ops::Range<i64>| -> Vec<Link> {
+            ids.map(|id| Link::new(keep("Task"), id)).collect()
+        };
+        for (old, new, came, went) in [
+            (0..3, 1..5, 3..5, 0..1),
+            (0..100, 50..120, 100..120, 0..50),
+            (0..100, 99..100, 0..0, 0..99),
+            (0..0, 0..40, 0..40, 0..0),
+        ] {
+            assert_eq!(
+                difference(&links(old), &links(new)),
+                (links(came), links(went))
+            );
+        }
+    }
 }

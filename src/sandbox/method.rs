@@ -1,4 +1,4 @@
-//! Methods: what may be called, one line each, and what each of them does.
+//! Methods: what may be called, one line each, and how each answer is wrapped.
 //!
 //! In: a method's name, who calls, the payload, the time. Out: the body of the answer as JSON text.
 //! Never: HTTP.
@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 
 use super::{
     auth::Auth,
-    check::Write,
+    cell::Link,
     fault::Fault,
-    links::Mode,
-    log::Link,
-    read::{fields, read},
+    preferences::preferences,
+    read::read,
+    row::signed_in,
     store::{Actor, Commit, Store},
     summarize::summarize,
-    transaction::Transaction,
     view::View,
 };
 use crate::clock::Unix;
@@ -44,36 +43,80 @@ enum Envelope {
 use Envelope::{Bare, Results};
 
 /// Every method that needs a caller. `info` alone does not.
-const METHODS: [(&str, Envelope, Run); 13] = [
-    ("read", Results, |call, _| read(call.view(), call.payload)),
-    ("summarize", Results, |call, _| {
-        text(summarize(call.view(), call.payload))
+static METHODS: [(&str, Envelope, Run); 31] = [
+    ("read", Results, |call, who| {
+        read(call.view(who), call.payload)
+    }),
+    ("summarize", Results, |call, who| {
+        text(summarize(call.view(who), call.payload))
     }),
     ("create", Results, |call, who| call.write(who, "create")),
     ("update", Results, |call, who| call.write(who, "update")),
     ("delete", Results, |call, who| call.write(who, "delete")),
     ("revive", Results, |call, who| call.write(who, "revive")),
     ("batch", Results, |call, who| call.batch(who)),
-    ("schema_read", Results, |call, _| {
-        text(Ok(call.store.schema.all_fields()))
+    ("schema_read", Results, |call, who| {
+        text(Ok(call.view(who).schema.all_fields(call.project())))
     }),
-    ("schema_entity_read", Results, |call, _| {
-        text(Ok(call.store.schema.entities()))
+    ("schema_entity_read", Results, |call, who| {
+        text(Ok(call.view(who).schema.entities()))
     }),
-    ("schema_field_read", Results, |call, _| {
-        text(call.schema_field())
+    ("schema_field_read", Results, |call, who| {
+        text(call.schema_field(who))
+    }),
+    ("schema_field_create", Results, |call, who| {
+        call.schema_field_create(who)
+    }),
+    ("schema_field_update", Results, |call, who| {
+        call.schema_field_update(who)
+    }),
+    ("schema_field_delete", Results, |call, who| {
+        call.schema_field_delete(who)
+    }),
+    ("schema_field_revive", Results, |call, who| {
+        call.schema_field_revive(who)
+    }),
+    ("follow", Results, |call, _| text(call.follow("follow"))),
+    ("unfollow", Results, |call, _| text(call.follow("unfollow"))),
+    ("followers", Results, |call, _| text(call.followers())),
+    ("following", Results, |call, who| text(call.following(who))),
+    ("work_schedule_read", Results, |call, _| {
+        text(call.work_schedule_read())
+    }),
+    ("work_schedule_update", Results, |call, _| {
+        text(call.work_schedule_update())
+    }),
+    ("query_display_name_cache", Bare, |call, who| {
+        text(call.text_search(who))
+    }),
+    ("activity_stream", Bare, |call, who| {
+        text(call.activity_stream(who))
+    }),
+    ("note_thread_contents", Bare, |call, who| {
+        text(call.note_thread(who))
+    }),
+    ("nav_expand", Bare, |call, who| text(call.nav_expand(who))),
+    ("nav_search", Bare, |call, who| text(call.nav_search(who))),
+    ("preferences_read", Bare, |call, _| {
+        text(preferences(call.payload))
     }),
     ("get_session_token", Bare, |call, who| {
         call.session_token(who)
     }),
-    ("preferences_read", Bare, |call, _| {
-        text(Ok(preferences(call.payload)))
-    }),
     (
         "update_project_last_accessed_by_current_user",
         Results,
-        |_, _| Ok("true".into()),
+        |call, who| text(call.accessed(who)),
     ),
+    ("user_subscriptions_read", Results, |call, _| {
+        text(Ok(call.subscriptions()))
+    }),
+    ("user_subscriptions_create", Results, |call, _| {
+        text(call.subscribe())
+    }),
+    ("export_page", Results, |call, who| {
+        text(call.export_page(who))
+    }),
 ];
 
 /// The body of the answer to a call.
@@ -81,25 +124,59 @@ pub(super) fn answer(call: &mut Call<'_>, method: &str) -> Result<String, Fault>
     if method == "info" {
         return Ok(info().to_string());
     }
-    let found = METHODS.iter().find(|(name, ..)| *name == method);
-    let (_, envelope, run) = found
-        .ok_or_else(|| Fault::request(format!("API {method}() is not a method of this site")))?;
-    let actor = call.auth.actor(call.store, call.credentials)?;
-    let body = run(call, &actor)?;
+    let known = found(method)?;
+    let actor = call.auth.actor(call.store, call.credentials, call.now)?;
+    wrapped(call, known, &actor, method)
+}
+
+/// The body of the answer to a call of somebody who is known.
+pub(super) fn answer_to(call: &mut Call<'_>, who: &Actor, method: &str) -> Result<String, Fault> {
+    wrapped(call, found(method)?, who, method)
+}
+
+fn wrapped(
+    call: &mut Call<'_>,
+    (envelope, run): (&Envelope, Run),
+    who: &Actor,
+    method: &str,
+) -> Result<String, Fault> {
+    who.rights.admit(call.store, method, call.payload)?;
+    let body = run(call, who)?;
     Ok(match envelope {
         Results => format!(r#"{{"results":{body}}}"#),
         Bare => body,
     })
 }
 
+/// What a method does for somebody who is known, without an envelope.
+pub(super) fn run(call: &mut Call<'_>, who: &Actor, method: &str) -> Result<String, Fault> {
+    let (_, run) = found(method)?;
+    who.rights.admit(call.store, method, call.payload)?;
+    run(call, who)
+}
+
+fn found(method: &str) -> Result<(&'static Envelope, Run), Fault> {
+    let found = METHODS.iter().find(|(name, ..)| *name == method);
+    let (_, envelope, run) = found
+        .ok_or_else(|| Fault::request(format!("API {method}() is not a method of this site")))?;
+    Ok((envelope, *run))
+}
+
+/// The names of all methods.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    METHODS.iter().map(|(name, ..)| *name)
+}
+
 fn text(value: Result<Value, Fault>) -> Result<String, Fault> {
     value.map(|value| value.to_string())
 }
 
-fn info() -> Value {
+/// What the site says of itself.
+pub(super) fn info() -> Value {
     json!({
         "version": [8, 89, 0], "full_version": [8, 89, 0, 9724], "api_max_entities_per_page": 500,
-        "s3_uploads_enabled": false, "s3_direct_uploads_enabled": false, "s3_enabled_upload_types": {},
+        "s3_uploads_enabled": true, "s3_direct_uploads_enabled": true,
+        "s3_enabled_upload_types": {"Version": ["sg_uploaded_movie"]},
         "user_authentication_method": "default", "unified_login_flow_enabled": true,
         "authentication_app_session_launcher_enabled": false,
         "shotgunlocalhost_browser_integration_enabled": true,
@@ -107,146 +184,37 @@ fn info() -> Value {
     })
 }
 
-/// The preferences that the client knows; unknown names are dropped.
-fn preferences(payload: &Value) -> Value {
-    let all = json!({
-        "date_component_order": "month_day", "duration_units": "hours", "hours_per_day": 8.0,
-        "support_local_storage": true, "enable_rv_integration": true,
-        "enable_shotgun_review_for_rv": false, "view_master_settings": "{}",
-    });
-    let asked = fields(&payload["prefs"]);
-    let Value::Object(all) = all else { return all };
-    let kept = all
-        .into_iter()
-        .filter(|(name, _)| asked.is_empty() || asked.contains(name));
-    Value::Object(kept.collect())
-}
-
-/// What a write leaves to be told, once it is readable.
-enum Done {
-    Record(Link, Vec<String>),
-    Changed(bool),
-}
-
 impl Call<'_> {
-    fn view(&self) -> View<'_> {
+    /// What the caller sees.
+    pub(super) fn view<'v>(&'v self, who: &'v Actor) -> View<'v> {
         View {
             store: self.store,
+            schema: who.rights.schema(&self.store.schema),
+            rights: &who.rights,
             now: self.now,
+            viewer: Some(who.user),
         }
     }
 
-    fn schema_field(&self) -> Result<Value, Fault> {
+    fn project(&self) -> Option<i64> {
+        self.payload["project"]["id"].as_i64()
+    }
+
+    fn schema_field(&self, who: &Actor) -> Result<Value, Fault> {
         let kind = self.payload["type"].as_str().unwrap_or_default();
         let field = self.payload["field_name"].as_str();
-        self.store.schema.fields(kind, field)
+        self.view(who).schema.fields(kind, field, self.project())
     }
 
     fn session_token(&mut self, actor: &Actor) -> Result<String, Fault> {
-        let token = self.auth.token(self.credentials)?;
-        let (kind, id) = (&*actor.user.kind, actor.user.id);
+        let token = self.auth.token(self.store, self.credentials, self.now)?;
+        let Link { kind, id } = actor.user;
+        if self.credentials["user_login"].is_string() {
+            self.store.transact(actor, self.now, Commit::Now, |work| {
+                work.drafts.push(signed_in(actor.user));
+                Ok(())
+            })?;
+        }
         Ok(json!({"session_id": token, "user_type": kind, "user_id": id}).to_string())
     }
-
-    fn write(&mut self, actor: &Actor, method: &str) -> Result<String, Fault> {
-        let payload = self.payload;
-        let done = self
-            .store
-            .transact(actor, self.now, Commit::Now, |transaction| {
-                request(transaction, method, payload)
-            })?;
-        Ok(self.tell(&done))
-    }
-
-    fn batch(&mut self, actor: &Actor) -> Result<String, Fault> {
-        let none = Vec::new();
-        let requests = self.payload.as_array().unwrap_or(&none);
-        let done = self
-            .store
-            .transact(actor, self.now, Commit::Now, |transaction| {
-                let each = requests.iter().enumerate().map(|(index, one)| {
-                    let method = one["request_type"].as_str().unwrap_or_default();
-                    request(transaction, method, one).map_err(|fault| fault.in_batch(index))
-                });
-                each.collect::<Result<Vec<Done>, Fault>>()
-            })?;
-        let told: Vec<String> = done.iter().map(|done| self.tell(done)).collect();
-        Ok(format!("[{}]", told.join(",")))
-    }
-
-    fn tell(&self, done: &Done) -> String {
-        match done {
-            Done::Changed(changed) => changed.to_string(),
-            // Also when a later request of the same batch retired it.
-            Done::Record(link, fields) => {
-                let view = self.view();
-                view.row(link)
-                    .map_or_else(|| link.stored().to_string(), |row| view.record(row, fields))
-            }
-        }
-    }
-}
-
-fn request(
-    transaction: &mut Transaction<'_>,
-    method: &str,
-    payload: &Value,
-) -> Result<Done, Fault> {
-    let kind = payload["type"].as_str().unwrap_or_default();
-    let id = || {
-        payload["id"].as_i64().ok_or_else(|| {
-            Fault::request(format!(
-                "API {method}() invalid/missing integer 'id':\n{payload}"
-            ))
-        })
-    };
-    Ok(match method {
-        "create" => {
-            let (writes, told) = writes(method, payload)?;
-            let id = transaction.create(kind, &writes)?;
-            Done::Record(Link::new(kind, id), told)
-        }
-        "update" => {
-            let (writes, told) = writes(method, payload)?;
-            let id = id()?;
-            transaction.update(kind, id, &writes)?;
-            Done::Record(Link::new(kind, id), told)
-        }
-        "delete" => Done::Changed(transaction.delete(kind, id()?)?),
-        "revive" => Done::Changed(transaction.revive(kind, id()?)?),
-        _ => {
-            return Err(Fault::request(format!(
-                "API batch() invalid 'request_type' '{method}'; valid: create, update, delete, revive"
-            )));
-        }
-    })
-}
-
-/// The fields that are written, and all that the answer tells: those and the ones asked for.
-fn writes(method: &str, payload: &Value) -> Result<(Vec<Write>, Vec<String>), Fault> {
-    let none = Vec::new();
-    let mut writes = Vec::new();
-    for item in payload["fields"].as_array().unwrap_or(&none) {
-        let field = item["field_name"].as_str().ok_or_else(|| {
-            Fault::request(format!(
-                "API {method}() invalid/missing string 'field_name':\n{item}"
-            ))
-        })?;
-        let mode = match item["multi_entity_update_mode"].as_str() {
-            Some("add") => Mode::Add,
-            Some("remove") => Mode::Remove,
-            _ => Mode::Set,
-        };
-        writes.push(Write {
-            mode,
-            ..Write::set(field, item["value"].clone())
-        });
-    }
-    let mut told: Vec<String> = writes.iter().map(|write| write.field.clone()).collect();
-    for field in fields(&payload["return_fields"]) {
-        if !told.contains(&field) {
-            told.push(field);
-        }
-    }
-    Ok((writes, told))
 }

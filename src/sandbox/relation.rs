@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    log::Link,
+    cell::{Kept, Link},
     schema::DataType,
-    value::{date, date_time, moment},
+    value::{date, date_time, expected},
 };
 use crate::clock::Unix;
 
@@ -45,6 +45,7 @@ pub(super) enum Relation {
     NameNotContains,
     NameStartsWith,
     NameEndsWith,
+    NameId,
 }
 
 /// The relations of a data type; none for what cannot be filtered.
@@ -62,7 +63,7 @@ pub(super) fn legal(kind: DataType) -> &'static [Relation] {
             R::In,
             R::NotIn,
         ],
-        D::Float | D::Percent | D::Duration => &[
+        D::Float | D::Percent | D::Duration | D::Timecode | D::Footage => &[
             R::Is,
             R::IsNot,
             R::GreaterThan,
@@ -71,7 +72,7 @@ pub(super) fn legal(kind: DataType) -> &'static [Relation] {
             R::In,
             R::NotIn,
         ],
-        D::Number => &[
+        D::Number | D::Currency => &[
             R::Is,
             R::IsNot,
             R::LessThan,
@@ -99,7 +100,21 @@ pub(super) fn legal(kind: DataType) -> &'static [Relation] {
             R::NotIn,
         ],
         D::Checkbox | D::Image => &[R::Is, R::IsNot],
-        D::List | D::StatusList | D::EntityType | D::Uuid => &[R::Is, R::IsNot, R::In, R::NotIn],
+        D::List
+        | D::StatusList
+        | D::EntityType
+        | D::Uuid
+        | D::Color
+        | D::SystemTaskType
+        | D::UrlTemplate => &[R::Is, R::IsNot, R::In, R::NotIn],
+        D::TagList => &[
+            R::Is,
+            R::IsNot,
+            R::NameContains,
+            R::NameNotContains,
+            R::NameId,
+        ],
+        D::Jsonb => &[R::Is, R::IsNot, R::Contains, R::NotContains],
         D::MultiEntity => &[
             R::Is,
             R::IsNot,
@@ -134,7 +149,7 @@ pub(super) fn legal(kind: DataType) -> &'static [Relation] {
             R::NameStartsWith,
             R::NameEndsWith,
         ],
-        D::Password | D::Serializable | D::Url => &[],
+        D::Password | D::Serializable | D::Url | D::Summary | D::Calculated | D::PivotColumn => &[],
     }
 }
 
@@ -150,22 +165,28 @@ pub(super) enum Part {
 /// What a value has to be.
 #[derive(Debug, PartialEq)]
 pub(super) enum Need {
-    /// One of these; text in lower case, links bare.
-    OneOf(Vec<Value>),
+    /// One of these; text in lower case.
+    OneOf(Vec<Kept>),
+    /// One of these numbers, ascending.
+    Number(Vec<i64>),
     /// A text with this in it.
     Text(Part, String),
     /// More than this.
-    Above(Value),
+    Above(Kept),
     /// Less than this.
-    Below(Value),
+    Below(Kept),
     /// Both ends included.
-    Between(Value, Value),
+    Between(Kept, Kept),
     /// The end excluded.
-    Window(Value, Value),
+    Window(Kept, Kept),
     /// A link to this type.
     Kind(String),
-    /// A link with this in its name.
+    /// A link, or a tag, with this in its name.
     Name(Part, String),
+    /// JSON that is this.
+    Same(Value),
+    /// JSON with this in it.
+    Inside(Value),
     /// Nothing is.
     Never,
 }
@@ -193,26 +214,35 @@ pub(super) fn rule(
         Ok::<_, Wrong>(part(text.to_lowercase()))
     };
     let need = match relation {
-        R::Is | R::IsNot | R::In | R::NotIn | R::Contains | R::NotContains
-            if kind != DataType::Text || !matches!(relation, R::Contains | R::NotContains) =>
+        R::Is | R::IsNot if kind == DataType::Jsonb => Need::Same(first.clone()),
+        R::Contains | R::NotContains if kind == DataType::Jsonb => Need::Inside(first.clone()),
+        R::Is | R::IsNot | R::Contains | R::NotContains
+            if kind != DataType::Text || matches!(relation, R::Is | R::IsNot) =>
         {
-            let all: Result<_, Wrong> = values.iter().map(|value| operand(kind, value)).collect();
-            Need::OneOf(all?)
+            one_of(kind, values)?
         }
+        // Both spellings: values one by one, or one list of them.
+        R::In | R::NotIn => one_of(kind, first.as_array().map_or(values, Vec::as_slice))?,
         R::Contains | R::NotContains => text(|text| Need::Text(Part::Inside, text))?,
         R::StartsWith => text(|text| Need::Text(Part::Front, text))?,
         R::EndsWith => text(|text| Need::Text(Part::Back, text))?,
-        R::NameIs => text(|text| Need::Name(Part::Whole, text))?,
+        R::NameIs | R::NameId => text(|text| Need::Name(Part::Whole, text))?,
         R::NameContains | R::NameNotContains => text(|text| Need::Name(Part::Inside, text))?,
         R::NameStartsWith => text(|text| Need::Name(Part::Front, text))?,
         R::NameEndsWith => text(|text| Need::Name(Part::Back, text))?,
+        R::TypeIs | R::TypeIsNot if first.is_null() => Need::OneOf(vec![Kept::Null]),
         R::TypeIs | R::TypeIsNot => text(Need::Kind)?,
         R::GreaterThan => bound(operand(kind, first)?, Need::Above),
         R::LessThan => bound(operand(kind, first)?, Need::Below),
         R::Between | R::NotBetween => between(kind, values)?,
         R::InLast | R::NotInLast => near(kind, values, now, -1)?,
         R::InNext | R::NotInNext => near(kind, values, now, 1)?,
-        _ => calendar(kind, relation, first, now)?,
+        R::Is
+        | R::IsNot
+        | R::InCalendarDay
+        | R::InCalendarWeek
+        | R::InCalendarMonth
+        | R::InCalendarYear => calendar(kind, relation, first, now)?,
     };
     Ok(Rule {
         need,
@@ -235,32 +265,74 @@ fn is_negative(relation: Relation) -> bool {
     )
 }
 
+/// The classes that a relation takes, in the site's words.
+pub(super) fn classes(kind: DataType, relation: Relation) -> &'static str {
+    use Relation as R;
+    match relation {
+        R::Contains | R::NotContains if kind != DataType::Text => element(kind),
+        R::Contains | R::NotContains | R::StartsWith | R::EndsWith => "String",
+        R::NameIs
+        | R::NameContains
+        | R::NameNotContains
+        | R::NameStartsWith
+        | R::NameEndsWith
+        | R::NameId => "String",
+        R::TypeIs | R::TypeIsNot => "String, NilClass",
+        R::InLast | R::NotInLast | R::InNext | R::NotInNext => {
+            "Integer and one of HOUR, DAY, WEEK, MONTH, YEAR"
+        }
+        R::InCalendarDay | R::InCalendarWeek | R::InCalendarMonth | R::InCalendarYear => "Integer",
+        _ => element(kind),
+    }
+}
+
+/// One of the values of a field that may have many.
+fn element(kind: DataType) -> &'static str {
+    match kind {
+        DataType::MultiEntity | DataType::Addressing => "Hash, NilClass",
+        DataType::TagList => "String, NilClass",
+        kind => expected(kind),
+    }
+}
+
 /// A value of a class that the field does not take.
 #[derive(Debug, PartialEq)]
 pub(super) struct Wrong(pub(super) Value);
 
+fn one_of(kind: DataType, values: &[Value]) -> Result<Need, Wrong> {
+    let all = values.iter().map(|value| operand(kind, value));
+    let all: Vec<Kept> = all.collect::<Result<_, Wrong>>()?;
+    // Thousands of ids are asked for at once.
+    let numbers: Option<Vec<i64>> = all.iter().map(Kept::as_i64).collect();
+    match numbers.filter(|_| kind.is_whole()) {
+        Some(mut numbers) => {
+            numbers.sort_unstable();
+            Ok(Need::Number(numbers))
+        }
+        None => Ok(Need::OneOf(all)),
+    }
+}
+
 /// A value in the form in which it is compared.
-fn operand(kind: DataType, value: &Value) -> Result<Value, Wrong> {
+fn operand(kind: DataType, value: &Value) -> Result<Kept, Wrong> {
     use DataType as D;
     let read = match (kind, value) {
-        (_, Value::Null) => Some(Value::Null),
-        (D::Entity | D::MultiEntity | D::Addressing, _) => {
-            Link::read(value).map(|link| link.stored())
-        }
-        (D::Date, Value::String(text)) => date(text).map(Value::from),
-        (D::DateTime, Value::String(text)) => date_time(text).map(Value::from),
-        (D::Number | D::Percent | D::Duration, _) => value.is_i64().then(|| value.clone()),
-        (D::Float, _) => value.is_number().then(|| value.clone()),
-        (D::Checkbox, _) => value.is_boolean().then(|| value.clone()),
-        (D::Image, _) => None,
-        (_, Value::String(text)) => Some(text.to_lowercase().into()),
+        (_, Value::Null) => Some(Kept::Null),
+        (D::Entity | D::MultiEntity | D::Addressing, _) => Link::read(value).map(Kept::Link),
+        (D::Date, Value::String(text)) => date(text).map(Kept::text),
+        (D::DateTime, Value::String(text)) => date_time(text).map(Kept::Moment),
+        (kind, _) if kind.is_whole() => value.as_i64().map(Kept::Int),
+        (D::Float | D::Currency | D::Footage, Value::Number(_)) => Some(Kept::from(value)),
+        (D::Checkbox, _) => value.as_bool().map(Kept::Bool),
+        (D::Date | D::DateTime | D::Image | D::Float | D::Currency, _) => None,
+        (_, Value::String(text)) => Some(Kept::text(text.to_lowercase())),
         _ => None,
     };
     read.ok_or_else(|| Wrong(value.clone()))
 }
 
-fn bound(value: Value, need: fn(Value) -> Need) -> Need {
-    if value.is_null() {
+fn bound(value: Kept, need: fn(Kept) -> Need) -> Need {
+    if value == Kept::Null {
         Need::Never
     } else {
         need(value)
@@ -274,7 +346,7 @@ fn between(kind: DataType, values: &[Value]) -> Result<Need, Wrong> {
         return Err(Wrong(values.to_vec().into()));
     };
     let (low, high) = (operand(kind, low)?, operand(kind, high)?);
-    if low.is_null() || high.is_null() {
+    if low == Kept::Null || high == Kept::Null {
         return Ok(Need::Never);
     }
     Ok(Need::Between(low, high))
@@ -288,10 +360,12 @@ fn utc(now: Unix) -> Zoned {
 /// `[3, "DAY"]` before or after now.
 fn near(kind: DataType, values: &[Value], now: Unix, sign: i64) -> Result<Need, Wrong> {
     let wrong = || Wrong(values.to_vec().into());
-    let [count, unit] = values else {
+    let pair = values.first().and_then(Value::as_array);
+    let [count, unit] = pair.map_or(values, Vec::as_slice) else {
         return Err(wrong());
     };
-    let count = count.as_i64().ok_or_else(wrong)? * sign;
+    let count = count.as_i64().and_then(|count| count.checked_mul(sign));
+    let count = count.ok_or_else(wrong)?;
     let span: Span = match unit.as_str().ok_or_else(wrong)? {
         "HOUR" => Span::new().try_hours(count),
         "DAY" => Span::new().try_days(count),
@@ -333,9 +407,9 @@ fn calendar(kind: DataType, relation: Relation, first: &Value, now: Unix) -> Res
     Ok(Need::Window(written(kind, &low), written(kind, &high)))
 }
 
-fn written(kind: DataType, at: &Zoned) -> Value {
+fn written(kind: DataType, at: &Zoned) -> Kept {
     match kind {
-        DataType::Date => at.date().to_string().into(),
-        _ => moment(at.timestamp()).into(),
+        DataType::Date => Kept::text(at.date().to_string()),
+        _ => Kept::Moment(at.timestamp().as_second()),
     }
 }

@@ -3,22 +3,29 @@
 //! In: bodies of calls, orders, the time. Out: outcomes.
 //! Never: a socket, a wait.
 
-use std::time::Duration;
-
+use bytes::Bytes;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 use super::{
+    artists,
     auth::Auth,
-    ctl::Verb,
-    demo,
+    body, demo, dump,
     fault::Fault,
+    files::{self, Form},
+    ground,
     method::{Call, answer},
+    rest,
     schema::EVENT_LOG,
-    store::{Commit, Store},
-    trouble::{Answer, Armed, Outcome, Troubles},
+    store::{Actor, Store},
+    studio,
+    trouble::{Answer, Outcome, Troubles},
+    webhook::{self, Hooks, Sending},
 };
 use crate::{clock::Unix, secret::Secret};
+
+/// How much of what artists do changes nothing.
+const LOOKS_PERCENT: u8 = 8;
 
 /// What the site begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +35,10 @@ pub enum Scenario {
     Empty,
     /// A small show with people, shots and tasks.
     Demo,
+    /// A studio after months of work on three shows.
+    Studio,
+    /// A studio after years: a hundred thousand entities, a million events.
+    Huge,
 }
 
 /// Everything.
@@ -37,8 +48,12 @@ pub(super) struct State {
     pub(super) store: Store,
     /// What goes wrong.
     pub(super) troubles: Troubles,
-    auth: Auth,
-    chance: Rng,
+    /// Who may call.
+    pub(super) auth: Auth,
+    /// Who hears of events.
+    pub(super) hooks: Hooks,
+    /// The luck of artists.
+    pub(super) chance: Rng,
     /// Calls that came, and those among them whose key was refused.
     calls: u64,
     refused: u64,
@@ -47,23 +62,46 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A site at its beginning.
+    /// A site of the builtin schema at its beginning.
+    #[cfg(test)]
     pub(super) fn new(
         scripts: Vec<(String, Secret)>,
         scenario: Scenario,
         seed: u64,
         now: Unix,
     ) -> Result<Self, Fault> {
-        let mut store = Store::new();
-        let mut chance = Rng::with_seed(seed);
+        Self::on(ground::Kind::Builtin, scripts, scenario, (seed, now))
+    }
+
+    /// A site at its beginning; one that was before goes on without a scenario.
+    pub(super) fn on(
+        ground: ground::Kind,
+        scripts: Vec<(String, Secret)>,
+        scenario: Scenario,
+        (seed, now): (u64, Unix),
+    ) -> Result<Self, Fault> {
         let names: Vec<&str> = scripts.iter().map(|(name, _)| name.as_str()).collect();
-        demo::scripts(&mut store, &names, now)?;
-        if scenario == Scenario::Demo {
-            demo::show(&mut store, now)?;
-        }
+        let mut store = match ground {
+            ground::Kind::Builtin => begun(Store::new(), &names, scenario, (seed, now))?,
+            ground::Kind::Schema(schema) => {
+                begun(Store::with(*schema), &names, scenario, (seed, now))?
+            }
+            ground::Kind::Site(store) => {
+                let mut store = *store;
+                demo::missing_scripts(&mut store, &names, now)?;
+                store
+            }
+        };
+        let mut chance = Rng::with_seed(seed);
+        store.keys.seed(chance.u128(..));
+        // Of its own, so that artists do the same whether files are there or not.
+        let mut secrets = Rng::with_seed(!seed);
+        store.files.sign_with(secrets.u128(..));
+        store.keys.sign_with(secrets.u128(..));
         Ok(Self {
             store,
-            troubles: Troubles::default(),
+            hooks: Hooks::new(Rng::with_seed(secrets.u64(..))),
+            troubles: Troubles::new(seed),
             auth: Auth::new(scripts, &mut chance),
             chance,
             calls: 0,
@@ -72,21 +110,44 @@ impl State {
         })
     }
 
+    /// The site's clock, when that of the machine shows this; what is due by then is done.
+    pub(super) fn time(&mut self, machine: Unix) -> Unix {
+        let now = self.troubles.time(machine);
+        self.store.log.settle(now);
+        self.next_fate();
+        now
+    }
+
+    /// Decides anew what becomes of the next write, when one came since the last time.
+    pub(super) fn next_fate(&mut self) {
+        if std::mem::take(&mut self.store.is_fated) {
+            self.store.fate = self.troubles.fate();
+        }
+    }
+
+    /// What everybody gets while the site is closed, whatever the address.
+    pub(super) fn turn_away(&mut self, route: &str) -> Option<Answer> {
+        let closed = self.troubles.closed()?;
+        self.calls += 1;
+        route.clone_into(&mut self.method);
+        Some(closed)
+    }
+
     /// What happens to a call.
     pub(super) fn call(&mut self, body: &[u8], now: Unix) -> Outcome {
-        self.store.log.settle(now);
         self.calls += 1;
-        let request: Value = match serde_json::from_slice(body) {
+        let refused = |fault: Fault| Outcome::Answer(Answer::json(fault.body().to_string()));
+        let request = match body::read(body) {
             Ok(request) => request,
-            Err(error) => {
-                let fault = Fault::request(format!("API invalid JSON: {error}"));
-                return Outcome::Answer(Answer::json(fault.body().to_string()));
-            }
+            Err(why) => return refused(Fault::request(format!("API invalid JSON: {why}"))),
         };
         let method = request["method_name"].as_str().unwrap_or_default();
         method.clone_into(&mut self.method);
         if let Some(outcome) = self.troubles.instead(method) {
             return outcome;
+        }
+        if let Err(fault) = look(&request) {
+            return refused(fault);
         }
         let payload = &request["params"][1];
         let is_poll = method == "read" && payload["type"] == EVENT_LOG;
@@ -108,7 +169,79 @@ impl State {
             fault.body().to_string()
         });
         self.store.log.hide(0);
-        Outcome::Answer(self.troubles.spoil(method, payload, body))
+        self.troubles.spoil(method, payload, body)
+    }
+
+    /// What happens to a request of REST.
+    pub(super) fn rest(&mut self, request: &rest::Request<'_>, now: Unix) -> Outcome {
+        self.calls += 1;
+        self.method = request.name();
+        if let Some(outcome) = self.troubles.instead(&self.method) {
+            return rest::instead(outcome, self.calls);
+        }
+        let site = rest::Site {
+            store: &mut self.store,
+            auth: &self.auth,
+            hooks: &mut self.hooks,
+            troubles: &mut self.troubles,
+            now,
+            serial: self.calls,
+        };
+        let answer = rest::respond(site, request);
+        self.refused += u64::from(answer.status == 401);
+        self.troubles.sent(&self.method, answer)
+    }
+
+    /// The whole site as lines of JSON, in pieces.
+    pub(super) fn dump(&self) -> Vec<Bytes> {
+        dump::write(&self.store)
+    }
+
+    /// The site and its scripts, for a call that is not made by one of them.
+    pub(super) fn parts(&mut self) -> (&mut Store, &Auth) {
+        (&mut self.store, &self.auth)
+    }
+
+    /// What happens to a post of a form: lines of text.
+    pub(super) fn upload(&mut self, route: &str, form: Result<Form, String>, now: Unix) -> Outcome {
+        self.calls += 1;
+        route.clone_into(&mut self.method);
+        if let Some(outcome) = self.troubles.instead(route) {
+            return outcome;
+        }
+        let form = form.map_err(|why| Fault::request(format!("API upload() {why}")));
+        let done = form.and_then(|form| {
+            let who = self.auth.actor(&self.store, &form.fields, now)?;
+            files::upload(&mut self.store, &who, route, &form, now)
+        });
+        let body = done.unwrap_or_else(|fault| {
+            self.refused += u64::from(fault.is_about_credentials());
+            format!("0\n{fault}\n")
+        });
+        let answer = Answer {
+            content_type: "text/plain; charset=utf-8",
+            ..Answer::json(body)
+        };
+        self.troubles.sent(route, answer)
+    }
+
+    /// What may be sent to receivers of webhooks now, and when to look again.
+    pub(super) fn deliveries(&mut self, now: Unix) -> (Vec<Sending>, Option<Unix>) {
+        self.hooks.look(&self.store, now);
+        let ready = self.hooks.ready(self.store.files.base(), now);
+        let wake = self.hooks.wake(now).into_iter();
+        (ready, wake.chain(self.store.log.due()).min())
+    }
+
+    /// What came of something that was sent.
+    pub(super) fn delivered(&mut self, sending: &Sending, outcome: &webhook::Outcome, now: Unix) {
+        self.hooks.done(sending, outcome, now);
+    }
+
+    /// Whose session a token is.
+    pub(super) fn session(&self, token: &str, now: Unix) -> Option<Actor> {
+        let auth = json!({"session_token": token});
+        self.auth.actor(&self.store, &auth, now).ok()
     }
 
     /// The method of the last call.
@@ -116,79 +249,24 @@ impl State {
         &self.method
     }
 
-    /// Carries out an order; the answer says what there is now.
-    pub(super) fn order(&mut self, verb: Verb, now: Unix) -> Result<Value, String> {
-        self.store.log.settle(now);
-        match verb {
-            Verb::Fail {
-                kind,
-                calls,
-                retry_after,
-                method,
-                id,
-            } => self.troubles.arm(Armed {
-                kind,
-                calls,
-                retry_after,
-                method,
-                id,
-            }),
-            Verb::Poison { id, field } => {
-                self.troubles.poison.insert(id, field);
-            }
-            Verb::Latency { ms } => self.troubles.latency = Duration::from_millis(ms),
-            Verb::Jump { by } => self.store.log.jump(by),
-            Verb::Restore { to } => self.store.log.restore(to),
-            Verb::Lag { rows, polls } => self.troubles.lag(rows, polls),
-            Verb::RevokeKey { script } => self.revoke(script.as_deref(), true)?,
-            Verb::RestoreKey { script } => self.revoke(script.as_deref(), false)?,
-            Verb::Bulk { count } => self.store.bulk(count, now),
-            Verb::Work { times, late_ms } => {
-                let commit = late_ms.map_or(Commit::Now, |ms| Commit::At(Unix(now.0 + ms)));
-                self.work(times, commit, now)?;
-            }
-            Verb::Abandon { times } => self.work(times, Commit::Never, now)?,
-            Verb::Clear => self.troubles.clear(),
-        }
-        Ok(self.summary())
-    }
-
     /// One artist does one thing, with the luck of the moment; returns how many event ids that took.
     pub(super) fn artist(&mut self, now: Unix) -> Result<i64, Fault> {
-        self.store.log.settle(now);
-        let commit = demo::commit(&mut self.chance, now);
-        demo::work(&mut self.store, &mut self.chance, now, commit)
+        let commit = artists::commit(&mut self.chance, now);
+        let looks = self.chance.u8(0..100) < LOOKS_PERCENT;
+        if !looks {
+            return artists::work(&mut self.store, &mut self.chance, now, commit);
+        }
+        match artists::look(&self.store, &mut self.chance) {
+            Some(deed) => artists::carry_out(&mut self.store, &mut self.chance, deed, now, commit),
+            None => Ok(0),
+        }
     }
 
     /// The truth: what is readable, in the order of becoming so.
-    pub(super) fn truth(&mut self, now: Unix) -> Value {
-        self.store.log.settle(now);
+    pub(super) fn truth(&self) -> Value {
         let mut truth = self.summary();
         truth["ids"] = self.store.log.order().into();
         truth
-    }
-
-    fn revoke(&mut self, script: Option<&str>, is_revoked: bool) -> Result<(), String> {
-        if self.auth.revoke(script, is_revoked) {
-            return Ok(());
-        }
-        Err(format!(
-            "no script is called \"{}\"",
-            script.unwrap_or_default()
-        ))
-    }
-
-    /// Artists' work that leaves rows: a change to the state that a task has already leaves none and is tried again.
-    fn work(&mut self, times: u32, commit: Commit, now: Unix) -> Result<(), String> {
-        if self.store.entities("Task").all(|task| task.is_retired) {
-            return Err("there is no task to work on; start with --scenario demo".into());
-        }
-        let mut done = 0;
-        while done < times {
-            let ids = demo::work(&mut self.store, &mut self.chance, now, commit);
-            done += u32::from(ids.map_err(|fault| fault.to_string())? > 0);
-        }
-        Ok(())
     }
 
     /// How much there is of everything.
@@ -200,7 +278,42 @@ impl State {
             "next_id": log.next(),
             "calls": self.calls,
             "refused": self.refused,
-            "troubles": self.troubles.count(),
+            "troubles": self.troubles.armed_now().len(),
         })
     }
+}
+
+/// What a scenario makes of an empty site.
+fn begun(
+    mut store: Store,
+    scripts: &[&str],
+    scenario: Scenario,
+    (seed, now): (u64, Unix),
+) -> Result<Store, Fault> {
+    demo::scripts(&mut store, scripts, now)?;
+    demo::defaults(&mut store, now)?;
+    match scenario {
+        Scenario::Empty => {}
+        Scenario::Demo => demo::show(&mut store, now)?,
+        Scenario::Studio => studio::build(&mut store, &studio::STUDIO, seed, now)?,
+        Scenario::Huge => studio::build(&mut store, &studio::HUGE, seed, now)?,
+    }
+    Ok(store)
+}
+
+/// Whether a request has the shape of one.
+fn look(request: &Value) -> Result<(), Fault> {
+    let wrong = |what: &str| {
+        let dump = super::value::ruby(request);
+        Err(Fault::request(format!(
+            "API invalid/missing {what}:\n{dump}"
+        )))
+    };
+    if !request["method_name"].is_string() {
+        return wrong("string 'method_name'");
+    }
+    if !matches!(request["params"], Value::Array(_) | Value::Null) {
+        return wrong("array 'params'");
+    }
+    Ok(())
 }

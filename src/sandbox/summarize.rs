@@ -3,184 +3,212 @@
 //! In: the payload of `summarize`. Out: its answer.
 //! Never: a page.
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
+    cell::{Cell, Kept},
     fault::Fault,
-    filter::{Filter, order},
-    log::Link,
-    read::{Shown, select},
-    view::{Path, Row, View},
+    filter::Filter,
+    grouping::{Grouping, groupings},
+    path::Path,
+    read::{Shown, has_archived, select},
+    schema::DataType,
+    value::ruby,
+    view::{Row, View},
 };
 
-#[derive(Debug, Deserialize)]
-struct Summarize {
-    r#type: String,
-    summaries: Vec<Summary>,
-    #[serde(default)]
-    filters: Value,
-    grouping: Option<Vec<Grouping>>,
-    include_archived_projects: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
+/// One field and what is told about it.
 struct Summary {
     field: String,
-    r#type: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Grouping {
-    field: String,
-    direction: Option<String>,
+    word: String,
+    /// Of percentages: which value counts.
+    counted: Vec<String>,
+    path: Path,
 }
 
 /// The answer of `summarize`.
 pub(super) fn summarize(view: View<'_>, payload: &Value) -> Result<Value, Fault> {
-    let asked = Summarize::deserialize(payload).map_err(|error| {
-        Fault::request(format!(
-            "API summarize() invalid payload: {error}\n{payload}"
-        ))
-    })?;
-    let (schema, kind) = (view.store.schema, asked.r#type.as_str());
-    schema.entity(kind, "summarize")?;
-    let filter = Filter::read(schema, "summarize", kind, &asked.filters, view.now)?;
+    let schema = view.schema;
+    let kind = schema
+        .entity(payload["type"].as_str().unwrap_or_default(), "summarize")?
+        .kind;
+    let filter = Filter::read(schema, "summarize", kind, &payload["filters"], view.now)?;
     let shown = Shown {
         is_retired: false,
-        has_archived: asked.include_archived_projects.unwrap_or(true),
+        has_archived: has_archived("summarize", payload)?,
     };
-    let rows = select(view, kind, &filter, shown)?;
-    if let ([one], None) = (asked.summaries.as_slice(), &asked.grouping)
+    let asked = asked(view, kind, &payload["summaries"])?;
+    let groupings = groupings(view, kind, &payload["grouping"])?;
+    let rows = select(view, kind, &filter, shown);
+    if let ([one], []) = (asked.as_slice(), groupings.as_slice())
         && one.field == "id"
-        && matches!(one.r#type.as_str(), "count" | "record_count")
+        && matches!(one.word.as_str(), "count" | "record_count")
     {
         return Ok(json!({"summaries": {"id": rows.count()}, "groups": []}));
     }
     let rows: Vec<Row<'_>> = rows.collect();
-    let groupings = asked.grouping.unwrap_or_default();
     Ok(json!({
-        "summaries": summaries(view, kind, &asked.summaries, &rows)?,
-        "groups": groups(view, kind, &asked.summaries, &groupings, &rows)?,
+        "summaries": summaries(view, &asked, &rows),
+        "groups": groups(view, &asked, &groupings, &rows),
     }))
 }
 
-fn path(view: View<'_>, kind: &str, field: &str) -> Result<Path, Fault> {
-    Path::read(view.store.schema, kind, field)
-        .ok_or_else(|| Fault::request(format!("API summarize() {kind}.{field} doesn't exist.")))
-}
-
-fn first(view: View<'_>, row: Row<'_>, path: &Path) -> Value {
-    view.values(row, path)
-        .into_iter()
-        .next()
-        .unwrap_or_default()
-}
-
-fn summaries(
-    view: View<'_>,
-    kind: &str,
-    asked: &[Summary],
-    rows: &[Row<'_>],
-) -> Result<Value, Fault> {
-    let mut done = Map::new();
-    for summary in asked {
-        let path = path(view, kind, &summary.field)?;
-        let values = rows.iter().map(|row| first(view, *row, &path)).collect();
-        let value = one(&summary.r#type, values).ok_or_else(|| {
-            let wrong = &summary.r#type;
-            Fault::request(format!("API summarize() unknown summary type '{wrong}'"))
-        })?;
-        done.insert(summary.field.clone(), value);
+/// Which summaries a data type has besides its counts.
+fn is_legal(word: &str, kind: DataType) -> bool {
+    match word {
+        "record_count" | "count" => true,
+        "sum" | "average" => kind.is_number(),
+        "maximum" | "minimum" => kind.is_number() || kind.is_time(),
+        "earliest" | "latest" => kind.is_time(),
+        "percentage" => kind.is_list() || kind.is_number() || kind == DataType::Checkbox,
+        "status_percentage" | "status_percentage_as_float" | "status_list" => kind.is_list(),
+        "checked" | "unchecked" => kind == DataType::Checkbox,
+        _ => false,
     }
-    Ok(done.into())
 }
 
-fn one(kind: &str, values: Vec<Value>) -> Option<Value> {
-    let all = values.len();
-    let filled: Vec<Value> = values
-        .into_iter()
-        .filter(|value| !value.is_null())
-        .collect();
-    let numbers = || filled.iter().filter_map(Value::as_f64);
-    let ends = |a: &&Value, b: &&Value| order(a, b).unwrap_or(std::cmp::Ordering::Equal);
-    let checked = |wanted| {
-        filled
-            .iter()
-            .filter(|value| **value == Value::Bool(wanted))
-            .count()
+fn asked(view: View<'_>, kind: &str, value: &Value) -> Result<Vec<Summary>, Fault> {
+    let wrong = || {
+        let dump = ruby(value);
+        Fault::request(format!(
+            "API summarize() invalid/missing array 'summaries':\n{dump}"
+        ))
     };
-    Some(match kind {
-        "record_count" => all.into(),
-        "count" => filled.len().into(),
-        "sum" => number(numbers().sum()),
-        "average" if filled.is_empty() => Value::Null,
-        "average" => json!(numbers().sum::<f64>() / f64::from(u32::try_from(filled.len()).ok()?)),
-        "maximum" | "latest" => filled.iter().max_by(ends).cloned().unwrap_or_default(),
-        "minimum" | "earliest" => filled.iter().min_by(ends).cloned().unwrap_or_default(),
-        "checked" => checked(true).into(),
-        "unchecked" => checked(false).into(),
-        _ => return None,
-    })
+    let each = value.as_array().ok_or_else(wrong)?.iter().map(|one| {
+        let field = one["field"].as_str().ok_or_else(wrong)?;
+        let word = one["type"].as_str().ok_or_else(wrong)?;
+        let path = Path::read(view.schema, kind, field).ok_or_else(|| {
+            Fault::request(format!("API summarize() {kind}.{field} doesn't exist."))
+        })?;
+        let data_type = path.def.kind;
+        if !is_legal(word, data_type) {
+            let data_type = data_type.word();
+            return Err(Fault::request(format!(
+                "API summarize() {kind}.{field} invalid summary type '{word}' for data type '{data_type}'"
+            )));
+        }
+        let counted = match &one["value"] {
+            Value::String(one) => vec![one.clone()],
+            Value::Array(some) => some.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
+            _ => Vec::new(),
+        };
+        Ok(Summary {
+            field: field.to_owned(),
+            word: word.to_owned(),
+            counted,
+            path,
+        })
+    });
+    each.collect()
+}
+
+fn summaries(view: View<'_>, asked: &[Summary], rows: &[Row<'_>]) -> Value {
+    // A field that is asked for twice: the last one wins.
+    let told: Map<String, Value> = asked
+        .iter()
+        .map(|summary| {
+            let values = rows.iter().map(|row| view.first(*row, &summary.path));
+            let values: Vec<Cell<'_>> = values.filter(|value| !value.is_empty()).collect();
+            let value = summary.one(rows.len(), &values);
+            (summary.field.clone(), view.shown(&value))
+        })
+        .collect();
+    told.into()
+}
+
+impl Summary {
+    fn one(&self, all: usize, filled: &[Cell<'_>]) -> Kept {
+        let count = |number: usize| Cell::Int(i64::try_from(number).unwrap_or(i64::MAX));
+        let sum = || filled.iter().filter_map(Cell::as_f64).sum::<f64>();
+        let ends = |a: &&Cell<'_>, b: &&Cell<'_>| a.order(b).unwrap_or(std::cmp::Ordering::Equal);
+        let end = |end: Option<&Cell<'_>>| end.map_or(Cell::Null, |end| end.clone().kept());
+        let checked = |wanted| {
+            filled
+                .iter()
+                .filter(|value| **value == Cell::Bool(wanted))
+                .count()
+        };
+        match self.word.as_str() {
+            "record_count" => count(all),
+            "count" => count(filled.len()),
+            "sum" if self.path.def.kind == DataType::Currency => Cell::Float(sum()),
+            "sum" => number(sum()),
+            "average" if filled.is_empty() => Cell::Null,
+            "average" => Cell::Float(sum() / as_f64(filled.len())),
+            "maximum" | "latest" => end(filled.iter().max_by(ends)),
+            "minimum" | "earliest" => end(filled.iter().min_by(ends)),
+            "checked" => count(checked(true)),
+            "unchecked" => count(all - checked(true)),
+            "status_list" => state_of_all(filled),
+            "percentage" | "status_percentage" => {
+                let share = (self.share(all, filled) * 100.0).round();
+                number(share)
+            }
+            _ => Cell::Float(self.share(all, filled)),
+        }
+    }
+
+    /// The part of the rows that counts: a state that was named or `fin`, a box that is checked, anything at all.
+    fn share(&self, all: usize, filled: &[Cell<'_>]) -> f64 {
+        if all == 0 {
+            return 0.0;
+        }
+        let is_counted = |value: &&Cell<'_>| match value {
+            Cell::Bool(yes) => *yes,
+            Cell::Text(text)
+                if self.counted.is_empty() && self.path.def.kind == DataType::StatusList =>
+            {
+                matches!(&**text, "fin" | "cmpt" | "apr")
+            }
+            Cell::Text(text) => {
+                self.counted.is_empty() || self.counted.iter().any(|one| one == text)
+            }
+            _ => true,
+        };
+        as_f64(filled.iter().filter(is_counted).count()) / as_f64(all)
+    }
+}
+
+/// The one state of all, `ip` when they differ.
+fn state_of_all(filled: &[Cell<'_>]) -> Kept {
+    let Some(first) = filled.first() else {
+        return Cell::Null;
+    };
+    if filled.iter().all(|value| value == first) {
+        return first.clone().kept();
+    }
+    Cell::text("ip")
+}
+
+fn as_f64(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// A whole number where it is one.
-fn number(sum: f64) -> Value {
+fn number(sum: f64) -> Kept {
     if sum.fract() == 0.0 && sum.abs() < 9e15 {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "whole and small, as just seen"
         )]
-        return json!(sum as i64);
+        return Cell::Int(sum as i64);
     }
-    json!(sum)
+    Cell::Float(sum)
 }
 
-fn groups(
-    view: View<'_>,
-    kind: &str,
-    asked: &[Summary],
-    groupings: &[Grouping],
-    rows: &[Row<'_>],
-) -> Result<Value, Fault> {
+fn groups(view: View<'_>, asked: &[Summary], groupings: &[Grouping], rows: &[Row<'_>]) -> Value {
     let Some((grouping, inner)) = groupings.split_first() else {
-        return Ok(json!([]));
+        return json!([]);
     };
-    let path = path(view, kind, &grouping.field)?;
-    let mut groups: Vec<(Value, Vec<Row<'_>>)> = Vec::new();
-    for row in rows {
-        let value = view.shown(path.def.kind, first(view, *row, &path));
-        match groups.iter_mut().find(|(known, _)| *known == value) {
-            Some((_, members)) => members.push(*row),
-            None => groups.push((value, vec![*row])),
-        }
-    }
-    groups.sort_by_key(|(value, _)| group_name(value));
-    if grouping.direction.as_deref() == Some("desc") {
-        groups.reverse();
-    }
-    let told = groups.into_iter().map(|(value, members)| {
-        let mut group = json!({
-            "group_name": group_name(&value), "group_value": value,
-            "summaries": summaries(view, kind, asked, &members)?,
+    let told = grouping.groups(view, rows).into_iter().map(|group| {
+        let mut told = json!({
+            "group_name": group.name, "group_value": group.value,
+            "summaries": summaries(view, asked, &group.rows),
         });
         if !inner.is_empty() {
-            group["groups"] = self::groups(view, kind, asked, inner, &members)?;
+            told["groups"] = groups(view, asked, inner, &group.rows);
         }
-        Ok(group)
+        told
     });
-    told.collect::<Result<Value, Fault>>()
-}
-
-fn group_name(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Object(link) => {
-            let link = Value::Object(link.clone());
-            let name = link["name"].as_str().map(str::to_owned);
-            name.unwrap_or_else(|| Link::read(&link).map_or(String::new(), |l| l.kind.to_string()))
-        }
-        other => other.to_string(),
-    }
+    told.collect()
 }

@@ -3,33 +3,40 @@
 //! In: what to do. Out: ids and whether anything changed; drafts of rows, numbered when it is finished.
 //! Never: a row of work that was undone.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
 use super::{
+    cell::{Cell, Kept, Link},
     check::{Check, Write, missing},
     fault::Fault,
-    links::{Mode, combine, difference},
-    log::Link,
-    row::{Draft, change, multi_change, new_entity, retirement, revival},
-    schema::{DataType, EVENT_LOG, TypeDef},
-    store::{Actor, Commit, Entity, Store},
-    value::seconds,
+    keys::{Hidden, Keys},
+    links::difference,
+    name::{Name, keep},
+    people,
+    row::{Draft, change, new_entity, new_password, reading, retirement, revival, uuid},
+    schema::{DataType, Derived, EVENT_LOG, FieldDef, TypeDef},
+    store::{Actor, Commit, Store},
+    value::Place,
 };
 use crate::clock::Unix;
 
-struct Undo {
-    kind: String,
-    id: i64,
-    before: Option<Entity>,
+/// What has to be done to take a step back.
+#[derive(Debug)]
+enum Undo {
+    Field(Link, Name, Kept),
+    Made(Link),
+    Retired(Link, bool),
+    Seen(Link, bool),
+    Secret(Link, Option<Hidden>),
 }
 
 /// Work that is under way.
 pub(super) struct Transaction<'a> {
-    store: &'a mut Store,
-    actor: &'a Actor,
+    pub(super) store: &'a mut Store,
+    pub(super) actor: &'a Actor,
     now: Unix,
     undo: Vec<Undo>,
-    drafts: Vec<Draft>,
+    pub(super) drafts: Vec<Draft>,
 }
 
 impl<'a> Transaction<'a> {
@@ -51,36 +58,75 @@ impl<'a> Transaction<'a> {
 
     /// Makes an entity: one row for it, one for each field that is filled.
     pub(super) fn create(&mut self, kind: &str, writes: &[Write]) -> Result<i64, Fault> {
-        let def = self.store.schema.entity(kind, "create")?;
-        if def.needs_project && !writes.iter().any(|w| w.field == "project") {
+        let def = self.store.schema.entity(kind, "create")?.clone();
+        let is_given = |field: &str| {
+            writes
+                .iter()
+                .any(|w| w.field == field && !w.value.is_null())
+        };
+        if def.needs_project && !is_given("project") && !def.unless.is_some_and(is_given) {
             return Err(Fault::request(
                 "API create() missing 'project' attribute: {}",
             ));
         }
-        if kind == EVENT_LOG {
-            return self.custom_event(def, writes);
+        if def.kind == EVENT_LOG {
+            return self.custom_event(&def, writes);
         }
-        let values = self.check("create", kind, def).values_of_create(writes)?;
-        let id = self.store.take_id(kind);
-        self.begin(kind, id, def, &values);
-        let link = Link::new(kind, id);
-        let first = self.drafts.len();
-        let draft = new_entity(self.store, &link);
-        self.drafts.push(draft);
+        let check = Check {
+            store: self.store,
+            method: "create",
+            def: &def,
+        };
+        let mut values = check.values_of_create(writes)?;
+        self.fill_in(&def, &mut values);
+        let link = self.make(def.kind);
+        self.drafts.push(new_entity(link));
         for (field, value) in values {
-            self.write(&link, def, &field, value, true)?;
+            if let Some(field) = def.fields.get(field) {
+                self.write(link, field, value, true)?;
+            }
         }
-        for draft in &mut self.drafts[first..] {
-            draft.look_again(self.store);
+        self.keep_secrets(link, &def, writes);
+        self.complete_person(link);
+        self.connected(link);
+        self.tasks_of_template(link)?;
+        Ok(link.id)
+    }
+
+    /// What the site fills in that no default of the schema says.
+    fn fill_in(&self, def: &TypeDef, values: &mut Vec<(Name, Kept)>) {
+        let is_text = matches!(def.kind, "Note" | "Reply");
+        if is_text && !values.iter().any(|(field, _)| *field == "user") {
+            values.push((keep("user"), Cell::Link(self.actor.user)));
         }
-        Ok(id)
+    }
+
+    /// An empty row with what the site writes into each without a word in the log.
+    pub(super) fn make(&mut self, kind: Name) -> Link {
+        let link = Link::new(kind, self.store.take_id(kind));
+        self.store.make(link);
+        self.undo.push(Undo::Made(link));
+        let (at, by) = (Cell::Moment(self.seconds()), Cell::Link(self.actor.user));
+        let own = [
+            ("created_at", at.clone()),
+            ("updated_at", at),
+            ("created_by", by.clone()),
+            ("updated_by", by),
+        ];
+        for (field, value) in own {
+            self.store.set(link, keep(field), value);
+        }
+        if self.store.schema.field(kind, "uuid").is_some() {
+            self.store.set(link, keep("uuid"), Cell::text(uuid(link)));
+        }
+        link
     }
 
     /// Changes fields: one row for each that has another value afterwards.
     pub(super) fn update(&mut self, kind: &str, id: i64, writes: &[Write]) -> Result<(), Fault> {
-        let def = self.store.schema.entity(kind, "update")?;
-        let link = Link::new(kind, id);
-        if kind == EVENT_LOG {
+        let def = self.store.schema.entity(kind, "update")?.clone();
+        let link = Link::new(def.kind, id);
+        if def.kind == EVENT_LOG {
             return Err(Fault::operation(format!(
                 "API update() CRUD ERROR #5.1: Entity EventLogEntry {id} can not be updated by this user."
             )));
@@ -88,14 +134,30 @@ impl<'a> Transaction<'a> {
         if self.store.live(&link).is_none() {
             return Err(missing("update", kind, id));
         }
+        let mut is_changed = false;
         for write in writes {
-            let value = self.check("update", kind, def).value(write, Some(id))?;
-            self.write(&link, def, &write.field, value, false)?;
+            let check = Check {
+                store: self.store,
+                method: "update",
+                def: &def,
+            };
+            let (field, value) = check.value(write, Some(id))?;
+            if let Some(field) = def.fields.get(field) {
+                is_changed |= self.write(link, field, value, false)?;
+            }
         }
-        let (at, by) = (seconds(self.seconds()), self.actor.user.stored());
-        let entity = self.change(kind, id);
-        entity.fields.insert("updated_at".into(), at.into());
-        entity.fields.insert("updated_by".into(), by);
+        if self.keep_secrets(link, &def, writes) && def.kind == "HumanUser" {
+            self.drafts.push(new_password(link));
+        }
+        if is_changed {
+            let (at, by) = (Cell::Moment(self.seconds()), Cell::Link(self.actor.user));
+            self.set(link, keep("updated_at"), at);
+            self.set(link, keep("updated_by"), by);
+            self.complete_person(link);
+            if writes.iter().any(|write| write.field == "task_template") {
+                self.tasks_of_template(link)?;
+            }
+        }
         Ok(())
     }
 
@@ -110,7 +172,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn flip(&mut self, method: &str, kind: &str, id: i64, retire: bool) -> Result<bool, Fault> {
-        self.store.schema.entity(kind, method)?;
+        let kind = self.store.schema.entity(kind, method)?.kind;
         if kind == EVENT_LOG {
             return Err(Fault::operation(format!(
                 "API {method}() CRUD ERROR #4.1: Entity EventLogEntry {id} can not be deleted by this user."
@@ -122,139 +184,154 @@ impl<'a> Transaction<'a> {
             return Ok(false);
         }
         let link = Link::new(kind, id);
-        self.change(kind, id).is_retired = retire;
+        if !retire {
+            self.is_still_unique(method, link)?;
+        }
+        self.retire(link, retire);
         let drafts = if retire {
-            retirement(self.store, &link, self.seconds()).into()
+            retirement(self.store, link, self.seconds()).into()
         } else {
-            vec![revival(self.store, &link)]
+            vec![revival(self.store, link)]
         };
         self.drafts.extend(drafts);
+        self.disconnected(link, retire);
         Ok(true)
     }
 
-    fn check<'b>(&'b self, method: &'b str, kind: &'b str, def: &'b TypeDef) -> Check<'b> {
-        Check {
-            store: self.store,
-            method,
-            kind,
-            def,
-        }
-    }
-
-    /// The row before its fields are written: what the site fills in without a word in the log.
-    fn begin(&mut self, kind: &str, id: i64, def: &TypeDef, values: &[(String, Value)]) {
-        let (at, by) = (seconds(self.seconds()), self.actor.user.stored());
-        let mut entity = Entity::default();
-        for (name, field) in &def.fields {
-            let empty = if field.kind.is_multi() {
-                json!([])
-            } else {
-                Value::Null
-            };
-            entity.fields.insert(name.clone(), empty);
-        }
-        let filled = [
-            ("id", id.into()),
-            ("created_at", at.clone().into()),
-            ("updated_at", at.into()),
-            ("created_by", by.clone()),
-            ("updated_by", by),
-        ];
-        for (name, value) in filled {
-            entity.fields.insert(name.into(), value);
-        }
-        if kind == "HumanUser" {
-            let part = |name| {
-                let found = values.iter().find(|(field, _)| field == name);
-                found.and_then(|(_, value)| value.as_str()).unwrap_or("")
-            };
-            let name = format!("{} {}", part("firstname"), part("lastname"));
-            entity.fields.insert("name".into(), name.trim().into());
-        }
-        self.keep(kind, id);
-        self.store.put(kind, id, Some(entity));
-    }
-
-    /// Writes a field and drafts its row, and the rows of those that list this entity.
-    fn write(
-        &mut self,
-        link: &Link,
-        def: &TypeDef,
-        field: &str,
-        value: Value,
-        in_create: bool,
-    ) -> Result<(), Fault> {
-        let Some(field_def) = def.fields.get(field) else {
+    /// What is unique was not given to another meanwhile.
+    fn is_still_unique(&self, method: &str, link: Link) -> Result<(), Fault> {
+        let def = self.store.schema.entity(link.kind, method)?;
+        let Some(entity) = self.store.entity(link.kind, link.id) else {
             return Ok(());
         };
-        let fields = &mut self.change(&link.kind, link.id).fields;
-        let old = fields.insert(field.to_owned(), value.clone());
-        let old = old.unwrap_or_default();
-        if old == value {
-            return Ok(());
-        }
-        let draft = change(
-            self.store,
-            link,
-            (field, field_def),
-            [&old, &value],
-            in_create,
-        );
-        let original = self.drafts.len();
-        self.drafts.push(draft);
-        if let Some(back) = &field_def.back {
-            let (added, removed) = difference(&old, &value);
-            let sides = [(added, true), (removed, false)];
-            for (target, is_added) in sides
-                .iter()
-                .flat_map(|(l, a)| l.iter().map(move |l| (l, *a)))
-            {
-                self.back_reference(
-                    link,
-                    (field, field_def.kind),
-                    back,
-                    target,
-                    is_added,
-                    original,
-                );
-            }
+        let check = Check {
+            store: self.store,
+            method,
+            def,
+        };
+        for (field, field_def) in def.fields.iter().filter(|(_, field)| field.unique) {
+            let place = Place {
+                method,
+                kind: link.kind,
+                field,
+            };
+            check.is_free(&place, field_def, entity.get(field), Some(link.id))?;
         }
         Ok(())
     }
 
-    /// `Shot.tasks` follows `Task.entity`, with a row of its own that names the row it comes from.
-    fn back_reference(
+    /// Hides a row or shows it again, without a word in the log.
+    pub(super) fn retire(&mut self, link: Link, is_retired: bool) {
+        self.store.retire(link, is_retired);
+        self.undo.push(Undo::Retired(link, !is_retired));
+    }
+
+    /// Writes a field and drafts its row, and the rows of those that list this entity. False when nothing changed.
+    pub(super) fn write(
         &mut self,
-        link: &Link,
-        (field, kind): (&str, DataType),
-        back: &str,
-        target: &Link,
-        is_added: bool,
-        original: usize,
-    ) {
-        let target_def = self.store.schema.get(&target.kind);
-        if target_def.is_none_or(|def| !def.fields.contains_key(back)) {
-            return;
+        link: Link,
+        def: &Arc<FieldDef>,
+        value: Kept,
+        in_create: bool,
+    ) -> Result<bool, Fault> {
+        if let Some(derived) = def.derived {
+            return Ok(self.see(link, derived, &value));
         }
-        let fields = &mut self.change(&target.kind, target.id).fields;
-        let list = fields.entry(back.to_owned()).or_insert_with(|| json!([]));
-        let mode = if is_added { Mode::Add } else { Mode::Remove };
-        *list = combine(Some(list), &json!([link.stored()]), mode);
-        let mut draft = multi_change(self.store, target, back, is_added.then_some(link), link);
-        draft.meta["entity_type"] = (*link.kind).into();
-        draft.meta["entity_id"] = link.id.into();
-        draft.meta["field_data_type"] = kind.word().into();
-        draft.meta["actual_attribute_changed"] = format!("{}.{field}", link.kind).into();
-        draft.original = Some(original);
+        let value = if def.kind == DataType::Url {
+            self.file(link, def, value, in_create)?
+        } else {
+            value
+        };
+        let old = self.store.entity(link.kind, link.id);
+        let mut old = old.map_or(Cell::Null, |entity| entity.get(def.field).clone());
+        // A box that was never touched reads as unchecked.
+        if def.kind == DataType::Checkbox && old == Cell::Null && !in_create {
+            old = Cell::Bool(false);
+        }
+        if old == value || (old.is_empty() && value.is_empty()) {
+            return Ok(false);
+        }
+        self.set(link, def.field, value.clone());
+        let (added, removed) = difference(old.links(), value.links());
+        if def.kind.is_multi() && added.is_empty() && removed.is_empty() {
+            // Only in another order.
+            return Ok(false);
+        }
+        if def.field == "image" && value.is_empty() {
+            // Without a word in the log: it is only seen with the other.
+            self.set(link, keep("filmstrip_image"), Cell::Null);
+        }
+        if def.at_create {
+            return Ok(true);
+        }
+        let draft = change(self.store, link, def, [&old, &value], in_create);
+        let original = self.drafts.len();
         self.drafts.push(draft);
+        self.other_sides(link, def, [&old, &value], original);
+        Ok(true)
+    }
+
+    /// Keeps passwords apart: rows and events have masks. True when there was one.
+    fn keep_secrets(&mut self, link: Link, def: &TypeDef, writes: &[Write]) -> bool {
+        let mut any = false;
+        for write in writes {
+            let field = def.fields.get(write.field.as_str());
+            if field.is_some_and(|field| field.kind == DataType::Password) {
+                let secret = write.value.as_str().map(Keys::hide);
+                let was = self.store.keys.keep(link, secret);
+                self.undo.push(Undo::Secret(link, was));
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// What somebody has read, or has not.
+    fn see(&mut self, link: Link, derived: Derived, value: &Kept) -> bool {
+        let me = self.actor.user;
+        let was = self.store.social.seen.contains(&(me, link));
+        let is = matches!(value.as_str(), Some("read" | "viewed"));
+        if was == is {
+            return false;
+        }
+        if is {
+            self.store.social.seen.insert((me, link));
+        } else {
+            self.store.social.seen.remove(&(me, link));
+        }
+        self.undo.push(Undo::Seen(link, was));
+        if derived == Derived::Read {
+            let words = if is {
+                ["unread", "read"]
+            } else {
+                ["read", "unread"]
+            };
+            self.drafts.push(reading(link, words));
+        }
+        false
+    }
+
+    /// People have a name and its two parts, whichever of them was written.
+    fn complete_person(&mut self, link: Link) {
+        let Some(entity) = self.store.entity(link.kind, link.id) else {
+            return;
+        };
+        for (field, value) in people::missing_parts(link.kind, entity) {
+            self.set(link, field, value);
+        }
     }
 
     /// A row that a script writes itself.
     fn custom_event(&mut self, def: &TypeDef, writes: &[Write]) -> Result<i64, Fault> {
         let mut draft = Draft::default();
         for write in writes {
-            let value = self.check("create", EVENT_LOG, def).value(write, None)?;
-            draft.fill(&write.field, value);
+            let check = Check {
+                store: self.store,
+                method: "create",
+                def,
+            };
+            let (field, value) = check.value(write, None)?;
+            draft.fill(field, &value);
         }
         if draft.event_type.is_empty() {
             draft.event_type = "Shotgun_EventLogEntry_New".into();
@@ -265,39 +342,43 @@ impl<'a> Transaction<'a> {
         Ok(id)
     }
 
-    fn seconds(&self) -> i64 {
+    pub(super) fn seconds(&self) -> i64 {
         self.now.0.div_euclid(1000)
     }
 
-    /// An entity that exists, to change; what it was is kept.
-    fn change(&mut self, kind: &str, id: i64) -> &mut Entity {
-        self.keep(kind, id);
-        self.store
-            .entity_mut(kind, id)
-            .expect("who calls has looked that it exists")
-    }
-
-    fn keep(&mut self, kind: &str, id: i64) {
-        let before = self.store.entity(kind, id).cloned();
-        self.undo.push(Undo {
-            kind: kind.to_owned(),
-            id,
-            before,
-        });
+    /// Writes a value without a word in the log.
+    pub(super) fn set(&mut self, link: Link, field: Name, value: Kept) {
+        let old = self.store.set(link, field, value);
+        self.undo.push(Undo::Field(link, field, old));
     }
 
     /// Takes everything back; ids that were taken stay taken.
     pub(super) fn undo(self) {
         for step in self.undo.into_iter().rev() {
-            self.store.put(&step.kind, step.id, step.before);
+            match step {
+                Undo::Field(link, field, old) => {
+                    self.store.set(link, field, old);
+                }
+                Undo::Made(link) => self.store.forget(link),
+                Undo::Retired(link, was) => self.store.retire(link, was),
+                Undo::Secret(link, was) => {
+                    self.store.keys.keep(link, was);
+                }
+                Undo::Seen(link, true) => {
+                    self.store.social.seen.insert((self.actor.user, link));
+                }
+                Undo::Seen(link, false) => {
+                    self.store.social.seen.remove(&(self.actor.user, link));
+                }
+            }
         }
     }
 
     /// Numbers the rows and makes them readable.
-    pub(super) fn finish(self, commit: Commit) {
+    pub(super) fn finish(mut self, commit: Commit) {
         let count = self.drafts.iter().filter(|d| d.id.is_none()).count();
-        let logged = |draft: &Draft| self.actor.is_logged || draft.id.is_some();
-        let first = if self.actor.is_logged {
+        let is_logged = self.actor.is_logged;
+        let first = if is_logged {
             self.store.log.reserve(count)
         } else {
             0
@@ -305,19 +386,28 @@ impl<'a> Transaction<'a> {
         if commit == Commit::Never {
             return self.undo();
         }
-        let mut ids = Vec::with_capacity(self.drafts.len());
+        let drafts = std::mem::take(&mut self.drafts);
+        let mut ids = Vec::with_capacity(drafts.len());
         let mut next = first;
-        for draft in &self.drafts {
+        for draft in &drafts {
             ids.push(draft.id.unwrap_or(next));
             next += i64::from(draft.id.is_none());
         }
-        let at = self.now.0.div_euclid(1000);
-        for (index, draft) in self.drafts.iter().enumerate().filter(|(_, d)| logged(d)) {
-            let row = draft.row(&ids, index, self.actor, at);
+        let at = self.seconds();
+        let mut held = Vec::new();
+        for (index, draft) in drafts.into_iter().enumerate() {
+            if !is_logged && draft.id.is_none() {
+                continue;
+            }
+            let row = draft.row(self.store, &ids, index, self.actor, at);
             match commit {
                 Commit::At(at) => self.store.log.publish_at(at, row),
+                Commit::Held => held.push(row),
                 Commit::Now | Commit::Never => self.store.log.publish(row),
             }
+        }
+        if !held.is_empty() {
+            self.store.log.hold(held);
         }
     }
 }

@@ -59,6 +59,24 @@ pub(super) struct Origin<'a> {
     pub(super) sudo_as_login: Option<&'a str>,
 }
 
+impl<'a> Origin<'a> {
+    /// A call to the site in this name.
+    pub(super) fn call<'c>(&'c self, method: &'c str, payload: Option<&'c RawValue>) -> Call<'c>
+    where
+        'a: 'c,
+    {
+        let uses_uuid = self.caller.setup.uses_session_uuid;
+        let session_uuid = self.event.and_then(|event| event.session_uuid.as_deref());
+        Call {
+            session_uuid: session_uuid.filter(|_| uses_uuid),
+            sudo_as_login: self.sudo_as_login,
+            plugin: Some(self.caller.plugin()),
+            event_id: self.event.map(|event| event.event_id),
+            ..Call::new(method, payload)
+        }
+    }
+}
+
 impl Broker {
     /// Judges one rpc: may this plugin make it?
     pub(super) fn check(
@@ -106,9 +124,21 @@ impl Broker {
         method: &str,
         payload: Option<&RawValue>,
     ) -> Result<Box<RawValue>, RpcError> {
-        let caller = origin.caller;
         let result = dry::answer(method, payload, &self.ids);
         let result = result.map_err(|what| RpcError::params(method, what))?;
+        self.note(origin, method, payload, &result);
+        Ok(result)
+    }
+
+    /// Says that a write was not sent.
+    pub(super) fn note(
+        &self,
+        origin: &Origin<'_>,
+        method: &str,
+        payload: Option<&RawValue>,
+        result: &RawValue,
+    ) {
+        let caller = origin.caller;
         self.observer.withheld(&Withheld {
             plugin: caller.plugin(),
             event_id: origin.event.map(|event| event.event_id),
@@ -117,9 +147,8 @@ impl Broker {
             sudo_as_login: origin.sudo_as_login,
             method,
             payload,
-            result: &result,
+            result,
         });
-        Ok(result)
     }
 }
 
@@ -128,16 +157,7 @@ async fn send(
     method: &str,
     payload: Option<&RawValue>,
 ) -> Result<Box<RawValue>, RpcError> {
-    let event = origin.event;
-    let uses_uuid = origin.caller.setup.uses_session_uuid;
-    let session_uuid = event.and_then(|event| event.session_uuid.as_deref());
-    let call = Call {
-        session_uuid: session_uuid.filter(|_| uses_uuid),
-        sudo_as_login: origin.sudo_as_login,
-        plugin: Some(origin.caller.plugin()),
-        event_id: event.map(|event| event.event_id),
-        ..Call::new(method, payload)
-    };
+    let call = origin.call(method, payload);
     let reply = origin.session.call(&call).await;
     let reply = reply.map_err(|error| RpcError::site(&error, method))?;
     Ok(reply.to_raw())

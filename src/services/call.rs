@@ -12,6 +12,7 @@ use super::{
     broker::{Broker, Observer, Origin},
     caller::Caller,
     error::{Code, RpcError},
+    files::{self, Desk},
     parent::{self, CallContext, OpenEvent, Phase},
     state::{self, StateStore},
     sugar::{self, Plan, find},
@@ -22,7 +23,7 @@ use crate::site::{Kind, methods};
 pub const RESULT_BYTES: usize = 64 << 20;
 
 /// Every request that a plugin may make.
-pub const METHODS: [&str; 16] = [
+pub const METHODS: [&str; 21] = [
     "sg.find",
     "sg.find_one",
     "sg.create",
@@ -35,6 +36,11 @@ pub const METHODS: [&str; 16] = [
     "sg.schema_entity_read",
     "sg.schema_field_read",
     "sg.text_search",
+    "sg.upload",
+    "sg.upload_thumbnail",
+    "sg.upload_filmstrip_thumbnail",
+    "sg.share_thumbnail",
+    "sg.download",
     "sg.rpc",
     "state.get",
     "state.set",
@@ -47,6 +53,7 @@ pub struct Services(Arc<Shared>);
 
 struct Shared {
     broker: Broker,
+    desk: Desk,
     store: Arc<dyn StateStore>,
 }
 
@@ -69,7 +76,11 @@ impl Services {
             ids: super::dry::NegativeIds::default(),
             observer,
         };
-        Self(Arc::new(Shared { broker, store }))
+        Self(Arc::new(Shared {
+            broker,
+            desk: Desk::default(),
+            store,
+        }))
     }
 
     /// The event log shows that the schema changed (`Shotgun_DisplayColumn_*`).
@@ -124,13 +135,22 @@ impl Services {
             event,
             sudo_as_login,
         };
-        self.perform(&origin, plan).await
+        self.perform(&origin, method, plan).await
     }
 
-    async fn perform(&self, origin: &Origin<'_>, plan: Plan) -> Result<Box<RawValue>, RpcError> {
+    async fn perform(
+        &self,
+        origin: &Origin<'_>,
+        method: &str,
+        plan: Plan,
+    ) -> Result<Box<RawValue>, RpcError> {
         match plan {
             Plan::Answered(result) => Ok(result),
             Plan::Find(plan) => self.find(origin, &plan).await,
+            Plan::File(plan) => {
+                let Shared { desk, broker, .. } = &*self.0;
+                files::perform(desk, broker, origin, method, &plan).await
+            }
             Plan::Rpc {
                 method,
                 payload,
@@ -203,7 +223,8 @@ fn admit(
 ) -> Result<(), RpcError> {
     let is_read = match plan {
         Plan::Find(_) => true,
-        Plan::Answered(_) => false,
+        // A download is a read of the site, and a write here.
+        Plan::Answered(_) | Plan::File(_) => false,
         Plan::Rpc { method, .. } => methods::kind(method) == Kind::Read,
     };
     match (phase, event) {

@@ -3,7 +3,9 @@
 //! In: config and manifest of one plugin. Out: whether it may use a script, a login, the background.
 //! Never: its process.
 
-use super::{error::RpcError, queue::Queue};
+use std::sync::Arc;
+
+use super::{error::RpcError, files::FileRoots, queue::Queue};
 use crate::{
     ident::PluginName,
     site::{Session, permissions::Granted},
@@ -21,9 +23,9 @@ pub enum Mode {
     Shadow,
 }
 
-/// Whether calls outside of events are allowed: both sides must say so.
+/// Whether something is allowed that both sides must agree to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Background {
+pub struct BothSides {
     /// The manifest asks for it.
     pub manifest: bool,
     /// The operator allows it.
@@ -39,7 +41,11 @@ pub struct CallerSetup {
     /// What it may ask of the site.
     pub granted: Granted,
     /// Whether it may call outside of events.
-    pub background: Background,
+    pub background: BothSides,
+    /// Whether it may upload and download.
+    pub upload: BothSides,
+    /// Where its files may lie.
+    pub files: Arc<FileRoots>,
     /// Logins it may act for.
     pub sudo: Vec<Box<str>>,
     /// What happens with its writes.
@@ -110,18 +116,39 @@ impl Caller {
         ))
     }
 
+    /// Whether the plugin may upload and download.
+    pub(super) fn check_files(&self) -> Result<(), RpcError> {
+        let plugin = self.plugin();
+        let line = match self.setup.upload {
+            BothSides {
+                manifest: true,
+                operator: true,
+            } => return Ok(()),
+            BothSides {
+                operator: false, ..
+            } => format!("[plugin.{plugin}] permissions = {{ upload = true }}"),
+            BothSides { .. } => {
+                format!("manifest of {plugin}: \"permissions\": {{\"upload\": true}}")
+            }
+        };
+        Err(RpcError::permission(
+            "this plugin may not upload or download",
+            Some(&line),
+        ))
+    }
+
     /// Whether the plugin may call outside of events.
     pub(super) fn check_background(&self) -> Result<(), RpcError> {
         let plugin = self.plugin();
         let line = match self.setup.background {
-            Background {
+            BothSides {
                 manifest: true,
                 operator: true,
             } => return Ok(()),
-            Background { manifest: true, .. } => {
+            BothSides { manifest: true, .. } => {
                 format!("[plugin.{plugin}] permissions = {{ background = true }}")
             }
-            Background { .. } => {
+            BothSides { .. } => {
                 format!("manifest of {plugin}: \"permissions\": {{\"background\": true}}")
             }
         };

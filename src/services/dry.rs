@@ -14,7 +14,7 @@ use super::sugar::json::{Members, text};
 pub(super) struct NegativeIds(AtomicI64);
 
 impl NegativeIds {
-    fn next(&self) -> i64 {
+    pub(super) fn next(&self) -> i64 {
         self.0.fetch_sub(1, Ordering::Relaxed) - 1
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!  plugin's task ── method, params, open events ─► Services::call
 //!     phase and load (queue.rs) ─► parent (parent.rs) ─► sugar/ (keywords to one rpc) ─► broker.rs
+//!     files/ : a path below a granted root ─► site::Session::upload, download
 //!     broker: permission ─► mode (dry.rs) ─► schema cache (schema.rs) ─► site::Session::call
 //! ```
 //! Permission, mode, script and sudo are judged in one place, the broker, on the rpc itself: it makes no difference
@@ -15,6 +16,7 @@ mod call;
 mod caller;
 mod dry;
 mod error;
+mod files;
 mod notice;
 mod parent;
 mod queue;
@@ -26,8 +28,9 @@ mod tests;
 
 pub use broker::{Observer, Withheld};
 pub use call::{METHODS, RESULT_BYTES, Services};
-pub use caller::{Background, Caller, CallerSetup, Mode};
+pub use caller::{BothSides, Caller, CallerSetup, Mode};
 pub use error::{Code, RpcError};
+pub use files::FileRoots;
 pub use notice::{Level, Notice, NoticeError};
 pub use parent::{CallContext, FIRST_REQUEST_ID, OpenEvent, Phase};
 pub use queue::{AT_WORK, WAITING};

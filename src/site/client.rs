@@ -23,8 +23,9 @@ use super::{
     health::Health,
     http::Http,
     info::{self, Capabilities},
+    methods,
     session::{Call, Reply, Session},
-    setup::{self, SetupError, SiteOptions},
+    setup::{self, Coding, SetupError, SiteOptions},
     tap::{CallRecord, CallTap},
 };
 use crate::{clock::Unix, ident::PluginName, secret::Secret};
@@ -52,10 +53,11 @@ impl Site {
     /// When the URL, the proxy or the certificates cannot be read.
     pub fn new(options: &SiteOptions) -> Result<Self, SetupError> {
         let address = Address::parse(&options.url)?;
-        let client = setup::client(options, &address)?;
+        let client = setup::client(options, &address, Coding::Gzip)?;
         Ok(Self(Arc::new(Inner {
             http: Http {
                 client,
+                files: setup::client(options, &address, Coding::AsItIs)?,
                 address,
                 timeout: options.timeout,
                 answer_bytes: options.answer_bytes,
@@ -133,36 +135,56 @@ impl Site {
         let (sent_bytes, started) = (body.len(), Instant::now());
         let (head, answer) = self.0.http.post(body).await;
         let elapsed = started.elapsed();
-        if let Some(date) = head.date {
-            let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
-            *clock = Some((date, Instant::now()));
-        }
+        self.note_date(head.date);
         let received_bytes = answer.as_ref().map_or(0, Bytes::len);
         let result = answer
             .and_then(|body| envelope::result(&body, call.method, script.unwrap_or_default()));
-        if let Some(tap) = &self.0.tap {
-            tap.tried(&CallRecord {
-                method: call.method,
-                script,
-                plugin: call.plugin,
-                event_id: call.event_id,
-                attempt,
-                sent_bytes,
-                received_bytes,
-                elapsed,
-                status: head.status,
-                request_id: head.request_id.as_deref(),
-                error: result.as_ref().err(),
-                payload: call.payload.map(RawValue::get),
-                result: result.as_ref().ok().map(|result| &**result),
-            });
-        }
+        // What hands out a credential is seen by nobody, not even in a log with bodies.
+        let shown = result
+            .as_ref()
+            .ok()
+            .filter(|_| !methods::is_refused(call.method));
+        self.tell(&CallRecord {
+            method: call.method,
+            script,
+            plugin: call.plugin,
+            event_id: call.event_id,
+            attempt,
+            sent_bytes: sent_bytes as u64,
+            received_bytes: received_bytes as u64,
+            elapsed,
+            status: head.status,
+            request_id: head.request_id.as_deref(),
+            error: result.as_ref().err(),
+            payload: call.payload.map(RawValue::get),
+            result: shown.map(|result| &**result),
+        });
         result.map(|result| Reply {
             result,
             date: head.date,
             elapsed,
             bytes: received_bytes,
         })
+    }
+
+    /// The connections.
+    pub(super) fn http(&self) -> &Http {
+        &self.0.http
+    }
+
+    /// Tells whoever listens of a try.
+    pub(super) fn tell(&self, record: &CallRecord<'_>) {
+        if let Some(tap) = &self.0.tap {
+            tap.tried(record);
+        }
+    }
+
+    /// An answer told the site's time.
+    pub(super) fn note_date(&self, date: Option<Unix>) {
+        if let Some(date) = date {
+            let mut clock = self.0.clock.lock().unwrap_or_else(PoisonError::into_inner);
+            *clock = Some((date, Instant::now()));
+        }
     }
 
     /// Waits until this script may call, and says whether it had to wait.
@@ -205,13 +227,14 @@ impl Site {
     /// What the site said of itself, and when.
     pub(super) fn kept(&self) -> Option<(Instant, Capabilities)> {
         let kept = self.0.capabilities.lock();
-        *kept.unwrap_or_else(PoisonError::into_inner)
+        kept.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn learn(&self, reply: &Reply) -> Result<Capabilities, SiteError> {
         let capabilities = info::read(&reply.result)?;
         let kept = self.0.capabilities.lock();
-        *kept.unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), capabilities));
+        *kept.unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), capabilities.clone()));
         Ok(capabilities)
     }
 }

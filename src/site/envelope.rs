@@ -20,6 +20,24 @@ pub(super) struct Auth<'a> {
     pub(super) sudo_as_login: Option<&'a str>,
 }
 
+impl<'a> Auth<'a> {
+    /// The same as fields of a form.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let always = [
+            ("script_name", self.script_name),
+            ("script_key", self.script_key),
+        ];
+        let some = [
+            ("session_uuid", self.session_uuid),
+            ("sudo_as_login", self.sudo_as_login),
+        ];
+        let some = some
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        always.into_iter().chain(some)
+    }
+}
+
 /// The body of a request. Without credentials `params` is empty, as for `info`; without a payload it has one element.
 pub(super) fn request(
     method: &str,

@@ -99,6 +99,12 @@ pub enum SiteError {
         /// In bytes, after decompression.
         limit: usize,
     },
+    /// A file on this machine cannot be read to its end.
+    #[error("{reason}")]
+    Source {
+        /// Which, and why.
+        reason: String,
+    },
     /// A write that was sent and whose end is not known.
     #[error("the write may have happened: {0}")]
     MaybeDone(Box<Self>),
@@ -157,7 +163,10 @@ impl SiteError {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Fault { .. } | Self::Auth { .. } | Self::TooLarge { .. } => false,
+            Self::Fault { .. }
+            | Self::Auth { .. }
+            | Self::TooLarge { .. }
+            | Self::Source { .. } => false,
             Self::MaybeDone(inner) => inner.is_outage(),
             _ => true,
         }

@@ -24,6 +24,8 @@ const DETAIL_CHARS: usize = 300;
 /// The connections to one site.
 pub(super) struct Http {
     pub(super) client: Client,
+    /// For files: nothing is decompressed.
+    pub(super) files: Client,
     pub(super) address: Address,
     pub(super) timeout: Duration,
     pub(super) answer_bytes: usize,
@@ -78,7 +80,7 @@ impl Http {
 }
 
 /// Reads a body of at most `limit` bytes after decompression.
-async fn read(mut response: Response, limit: usize) -> Result<Bytes, SiteError> {
+pub(super) async fn read(mut response: Response, limit: usize) -> Result<Bytes, SiteError> {
     let expected = response.content_length().unwrap_or(0);
     if expected > limit as u64 {
         return Err(SiteError::TooLarge { limit });
@@ -96,7 +98,7 @@ async fn read(mut response: Response, limit: usize) -> Result<Bytes, SiteError> 
     }
 }
 
-async fn refusal(mut response: Response, date: Option<Unix>) -> SiteError {
+pub(super) async fn refusal(mut response: Response, date: Option<Unix>) -> SiteError {
     let status = response.status();
     if status.is_redirection() {
         let to = response.headers().get(LOCATION);
@@ -122,7 +124,7 @@ async fn refusal(mut response: Response, date: Option<Unix>) -> SiteError {
 
 /// What of a refusal's body is worth showing: the title of a page, else its beginning on one line.
 fn detail(status: StatusCode, body: &str) -> String {
-    let text = match title_of(body) {
+    let text = match title_of(body).or_else(|| between(body, "<message>", "</message")) {
         Some(title) => title,
         None if body.trim_start().starts_with('<') => String::new(),
         None => {
@@ -138,11 +140,16 @@ fn detail(status: StatusCode, body: &str) -> String {
     redact(&text).into_owned()
 }
 
-fn title_of(page: &str) -> Option<String> {
+pub(super) fn title_of(page: &str) -> Option<String> {
+    between(page, "<title", "</title")
+}
+
+/// What stands in a tag of a page, or of a storage's XML.
+fn between(page: &str, open: &str, close: &str) -> Option<String> {
     let lower = page.to_ascii_lowercase();
-    let open = lower.find("<title")?;
+    let open = lower.find(open)?;
     let from = open + lower[open..].find('>')? + 1;
-    let to = from + lower[from..].find("</title")?;
+    let to = from + lower[from..].find(close)?;
     let words: Vec<&str> = page[from..to].split_whitespace().collect();
     let title: String = words.join(" ").chars().take(DETAIL_CHARS).collect();
     Some(redact(&title).into_owned()).filter(|title| !title.is_empty())
@@ -154,7 +161,7 @@ fn without_query(target: &str) -> String {
     target[..end].to_owned()
 }
 
-fn is_html(headers: &HeaderMap) -> bool {
+pub(super) fn is_html(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
@@ -165,7 +172,7 @@ fn is_html(headers: &HeaderMap) -> bool {
     })
 }
 
-fn head_of(response: &Response) -> Head {
+pub(super) fn head_of(response: &Response) -> Head {
     let text = |name: &str| {
         response
             .headers()
@@ -226,6 +233,8 @@ mod tests {
         assert_eq!(detail(StatusCode::FORBIDDEN, page), "Sign in");
         assert_eq!(detail(StatusCode::FORBIDDEN, "<html>x"), "Forbidden");
         assert_eq!(detail(StatusCode::FORBIDDEN, "not\nfor you"), "not for you");
+        let xml = "<?xml version=\"1.0\"?><Error><Message>Request has expired</Message></Error>";
+        assert_eq!(detail(StatusCode::FORBIDDEN, xml), "Request has expired");
         assert_eq!(without_query("https://sso/x?token=1"), "https://sso/x");
     }
 }

@@ -1,13 +1,13 @@
-//! What the site says of itself: version and page size, asked again from time to time.
+//! What the site says of itself: version, page size, which uploads go to its storage; asked again from time to time.
 //!
 //! In: the answer of `info`. Out: what we need of it. Never: a failure because a member is missing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::SiteError;
+use super::{error::SiteError, files::Cloud};
 
 /// After this the site is asked again: an upgrade may change the page size.
 pub(super) const FRESH: Duration = Duration::from_secs(600);
@@ -15,12 +15,14 @@ pub(super) const FRESH: Duration = Duration::from_secs(600);
 const PAGE: u32 = 500;
 
 /// What a site announces by `info`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
     /// Major, minor, patch; zeros when it says none.
     pub version: [u32; 3],
     /// `api_max_entities_per_page`: the largest page of a read.
     pub page_max: u32,
+    /// `s3_direct_uploads_enabled`, `s3_enabled_upload_types`: which files go to the storage.
+    pub cloud: Arc<Cloud>,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +31,10 @@ struct Wire<'a> {
     version: Option<&'a RawValue>,
     #[serde(default)]
     api_max_entities_per_page: Option<i64>,
+    #[serde(borrow, default)]
+    s3_direct_uploads_enabled: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    s3_enabled_upload_types: Option<&'a RawValue>,
 }
 
 /// Reads the answer of `info`; a missing or zero page size is the official client's 500.
@@ -52,6 +58,10 @@ pub(super) fn read(result: &[u8]) -> Result<Capabilities, SiteError> {
     Ok(Capabilities {
         version,
         page_max: page_max.unwrap_or(PAGE),
+        cloud: Arc::new(Cloud::read(
+            wire.s3_direct_uploads_enabled,
+            wire.s3_enabled_upload_types,
+        )),
     })
 }
 
@@ -80,7 +90,7 @@ mod tests {
             ("{}", [0, 0, 0], 500),
         ] {
             let read = read(text.as_bytes()).unwrap();
-            assert_eq!(read, Capabilities { version, page_max }, "{text}");
+            assert_eq!((read.version, read.page_max), (version, page_max), "{text}");
         }
         assert!(read(b"nope").is_err());
     }

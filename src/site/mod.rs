@@ -13,10 +13,12 @@
 //! Never: a plugin's process, the journal, a key in any text, a redirect followed, a write repeated that may have happened.
 
 mod address;
+mod attempts;
 mod client;
 mod envelope;
 mod error;
 mod events;
+mod files;
 mod gate;
 mod health;
 mod http;
@@ -37,6 +39,7 @@ pub use address::{Address, AddressError};
 pub use client::Site;
 pub use error::{ConnectKind, SiteError};
 pub use events::{EventCount, EventPage, EventQuery, Order, Span, Tries};
+pub use files::{Cloud, Download, Share, Source, UPLOAD_BYTES, Upload, Wanted};
 pub use health::Health;
 pub use info::Capabilities;
 pub use methods::Kind;

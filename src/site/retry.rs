@@ -36,7 +36,27 @@ pub(super) fn judge(
             other => SiteError::MaybeDone(Box::new(other)),
         });
     }
-    if failures >= tries(&error) {
+    let tries = tries(&error);
+    again(error, failures, tries, wait_max, chance)
+}
+
+/// Judges one failed try at the storage, where a piece of a file is put or taken as often as it takes.
+pub(super) fn judge_storage(
+    error: SiteError,
+    failures: u32,
+    wait_max: Duration,
+    chance: f64,
+) -> Verdict {
+    let tries = match &error {
+        // The storage answers 500 when it is busy.
+        SiteError::Http { status: 500, .. } | SiteError::Timeout { .. } => TRIES,
+        other => tries(other),
+    };
+    again(error, failures, tries, wait_max, chance)
+}
+
+fn again(error: SiteError, failures: u32, tries: u32, wait_max: Duration, chance: f64) -> Verdict {
+    if failures >= tries {
         return Verdict::Return(error);
     }
     let asked = error.retry_after();
@@ -148,6 +168,16 @@ mod tests {
             assert_eq!(first(error.clone(), Kind::Read), read, "read: {error}");
             assert_eq!(first(error.clone(), Kind::Write), write, "write: {error}");
         }
+    }
+
+    #[test]
+    fn the_storage_is_asked_again_where_the_site_is_not() {
+        for (status, is_again) in [(500, true), (503, true), (403, false), (404, false)] {
+            let verdict = judge_storage(http(status), 1, Duration::from_secs(60), 0.0);
+            assert_eq!(matches!(verdict, Verdict::Again(_)), is_again, "{status}");
+        }
+        let last = judge_storage(http(500), TRIES, Duration::from_secs(60), 0.0);
+        assert!(matches!(last, Verdict::Return(_)));
     }
 
     #[test]

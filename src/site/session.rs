@@ -10,16 +10,17 @@ use std::{
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::Instant;
 
 use super::{
+    attempts::{Attempts, Way},
     client::Site,
     envelope::Auth,
     error::SiteError,
+    files::Tokens,
     health::Health,
     info::{self, Capabilities},
     methods,
-    retry::{self, Verdict},
 };
 use crate::{
     clock::Unix,
@@ -37,6 +38,7 @@ pub struct Session {
     script: Arc<str>,
     key: Secret,
     refused: Arc<Mutex<Option<(Instant, SiteError)>>>,
+    tokens: Arc<Tokens>,
 }
 
 /// One call to the site.
@@ -99,6 +101,7 @@ impl Session {
             script: script.into(),
             key,
             refused: Arc::default(),
+            tokens: Arc::default(),
         }
     }
 
@@ -106,6 +109,11 @@ impl Session {
     #[must_use]
     pub fn script(&self) -> &str {
         &self.script
+    }
+
+    /// What downloads are asked for with.
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// Its site.
@@ -132,41 +140,14 @@ impl Session {
     /// Dropping the future gives its turn back; a request under way may still be carried out by the site.
     pub async fn call(&self, call: &Call<'_>) -> Result<Reply, SiteError> {
         let kind = methods::kind(call.method);
-        let started = Instant::now();
-        let until = started + self.site.patience();
-        let away = |last: String| SiteError::Away {
-            waited: started.elapsed(),
-            last,
-        };
-        let (mut failures, mut attempt, mut last) = (0, 0, "no free place".to_owned());
+        let mut attempts = Attempts::new(self, kind, Way::Call, call.plugin);
         loop {
-            let has_waited = self.site.wait_until_fit(&self.script, until).await;
-            if has_waited.map_err(&away)? {
-                // The site was away and came back: what failed before was its outage.
-                failures = 0;
-            }
-            if let Some(error) = self.refused() {
-                return Err(error);
-            }
-            let Ok(turn) = timeout_at(until, self.site.turn(call.plugin)).await else {
-                return Err(away(last));
-            };
-            attempt += 1;
-            let result = self.attempt(call, attempt).await;
+            let turn = attempts.begin().await?;
+            let result = self.attempt(call, attempts.attempt()).await;
             drop(turn);
-            let error = match result {
+            match result {
                 Ok(reply) => return Ok(reply),
-                Err(error) => error,
-            };
-            failures += 1;
-            last = error.to_string();
-            let wait_max = self.site.max_retry_wait();
-            match retry::judge(error, kind, failures, wait_max, fastrand::f64()) {
-                Verdict::Return(error) => return Err(error),
-                Verdict::Again(pause) if Instant::now() + pause >= until => {
-                    return Err(away(last));
-                }
-                Verdict::Again(pause) => sleep(pause).await,
+                Err(error) => attempts.failed(error).await?,
             }
         }
     }
@@ -177,10 +158,10 @@ impl Session {
     /// When it was never known and cannot be asked now.
     pub async fn capabilities(&self) -> Result<Capabilities, SiteError> {
         let kept = self.site.kept();
-        if let Some((asked, capabilities)) = kept
+        if let Some((asked, capabilities)) = &kept
             && asked.elapsed() < info::FRESH
         {
-            return Ok(capabilities);
+            return Ok(capabilities.clone());
         }
         let health = self.site.health().borrow().clone();
         let asked = match health {
@@ -219,7 +200,7 @@ impl Session {
         result
     }
 
-    fn refused(&self) -> Option<SiteError> {
+    pub(super) fn refused(&self) -> Option<SiteError> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let (when, error) = refused.as_ref()?;
         (when.elapsed() < REFUSED).then(|| error.clone())

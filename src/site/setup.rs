@@ -103,8 +103,21 @@ pub enum SetupError {
     },
 }
 
+/// Whether bodies may come compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// Answers: they are text.
+    Gzip,
+    /// Files: a compressed one is what was asked for.
+    AsItIs,
+}
+
 /// Builds the HTTP client for a site.
-pub(super) fn client(options: &SiteOptions, address: &Address) -> Result<Client, SetupError> {
+pub(super) fn client(
+    options: &SiteOptions,
+    address: &Address,
+    coding: Coding,
+) -> Result<Client, SetupError> {
     install_provider();
     let mut builder = Client::builder()
         .http1_only()
@@ -112,7 +125,7 @@ pub(super) fn client(options: &SiteOptions, address: &Address) -> Result<Client,
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
-        .gzip(true)
+        .gzip(coding == Coding::Gzip)
         .user_agent(concat!("sgeventd/", env!("CARGO_PKG_VERSION")))
         // Before the deadline of the whole: what fails while connecting was certainly not sent.
         .connect_timeout((options.timeout * 3 / 4).min(CONNECT_AT_MOST))

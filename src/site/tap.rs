@@ -22,9 +22,9 @@ pub struct CallRecord<'a> {
     /// 1 for the first try.
     pub attempt: u32,
     /// Size of the request's body.
-    pub sent_bytes: usize,
+    pub sent_bytes: u64,
     /// Size of the answer's body after decompression, 0 without one.
-    pub received_bytes: usize,
+    pub received_bytes: u64,
     /// From connecting to the last byte.
     pub elapsed: Duration,
     /// HTTP status, when there was an answer.

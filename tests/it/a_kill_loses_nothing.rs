@@ -3,12 +3,15 @@
 //! `make kill-loop KILLS=1000` runs the same with other numbers: `SGEVENTD_KILLS` kills, each up to 3 s after the daemon is
 //! ready. Without it 50 kills up to 0.5 s after: what is young is where the risk is, and a test takes a minute at most.
 //! `SGEVENTD_SEED` draws the moments; the first line says which it was.
+//!
+//! Every start is held to its first delivery: a daemon that is killed without one counts with its age when that is more than it
+//! may take, and each fourth is killed only after it.
 
 use std::time::Duration;
 
 use crate::support::{
     Daemon, Site, Studio, is_alive,
-    proof::{ask, monotonic_s, number},
+    proof::{monotonic_s, number},
     until, with_in_environment,
 };
 
@@ -16,6 +19,8 @@ use crate::support::{
 const SOON_S: f64 = 2.0;
 /// So many event ids a second; one in twelve is never committed, one in four late.
 const RATE: f64 = 25.0;
+/// Every so manyth kill waits for a first delivery: so the figure is not one of those alone that were soon enough.
+const WAITS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::print_stdout, reason = "a run of an hour says how far it is")]
@@ -32,6 +37,7 @@ async fn at_random_moments() {
     let studio = studio.vice("leaves_grandchildren", &note, "");
     let folder = studio.path("state").display().to_string();
     let (mut left, mut ended, mut starts_s) = (Vec::new(), 0, Vec::new());
+    let mut killed_before = 0;
     for kill in 1..=kills {
         let (began, before) = (monotonic_s(), studio.witnessed().len());
         let daemon = Daemon::start(&studio).await;
@@ -40,15 +46,28 @@ async fn at_random_moments() {
         })
         .await;
         ended += left.len();
+        if kill % WAITS == 0 {
+            // Artists are at work all the time: something waits.
+            until("a first delivery", || {
+                first_delivery(&studio, before).is_some()
+            })
+            .await;
+        }
         tokio::time::sleep(Duration::from_millis(chance.u64(10..latest_ms))).await;
+        let age_s = monotonic_s() - began;
         daemon.kill().await;
+        if let Some(at) = first_delivery(&studio, before) {
+            starts_s.push(at - began);
+        } else if age_s >= SOON_S {
+            // It would have taken at least so long.
+            starts_s.push(age_s);
+        } else {
+            killed_before += 1;
+        }
         studio.crashed();
         left = with_in_environment(&folder);
         left.retain(|pid| is_alive(*pid));
-        starts_s.extend(first_delivery(&studio, before).map(|at| at - began));
-        let verdict = ask(&studio.path("state/journal.db"), "PRAGMA quick_check(1)");
-        let verdict = format!("{:?}", verdict.expect("a database"));
-        assert_eq!(verdict, r#"[[Text("ok")]]"#, "kill {kill}");
+        studio.is_whole(&format!("kill {kill}"));
         if kill % 100 == 0 {
             println!("{kill} kills, {} events", studio.witnessed().len());
         }
@@ -63,10 +82,8 @@ async fn at_random_moments() {
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     assert_eq!(with_in_environment(&folder), [0; 0], "nothing is left");
 
-    assert!(
-        !starts_s.is_empty(),
-        "no start delivered anything before it was killed"
-    );
+    let waited = usize::try_from(kills / WAITS).expect("a few");
+    assert!(starts_s.len() >= waited, "each that waited delivered");
     starts_s.sort_by(f64::total_cmp);
     let (middle, slowest) = (starts_s[starts_s.len() / 2], starts_s[starts_s.len() - 1]);
     let run = studio.recheck(&site, "kill-loop", &[1]);
@@ -75,13 +92,19 @@ async fn at_random_moments() {
         .with("seed", seed)
         .with("left_behind_and_ended", ended)
         .with("starts_that_delivered", starts_s.len())
+        .with("killed_before_it", killed_before)
         .with("first_delivery_s", middle)
         .with("first_delivery_s_max", slowest);
+    run.told_and_over(&[]);
     run.judge();
-    assert!(run.dup > 0, "no kill hit anything: this shows nothing");
-    // A debug build beside other tests: a start now and then may wait for a core, most may not.
+    assert!(
+        run.dup > Some(0),
+        "no kill hit anything: this shows nothing"
+    );
+    // A debug build beside other tests: 0.6 s is the longest when they leave it a core, 1.6 s was seen with ten of them
+    // for each. One start in ten may have waited for its turn, for as long again.
     let most = starts_s[starts_s.len() * 9 / 10];
-    assert!(most < SOON_S, "{starts_s:?}");
+    assert!(most < SOON_S && slowest < 2.0 * SOON_S, "{starts_s:?}");
 }
 
 /// When the first event after so many was written down, if one was.

@@ -73,7 +73,7 @@ async fn deadlines_count_from_the_resume() {
         .await;
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     let run = studio.recheck(&site, "suspend", &[24]);
-    assert!(run.alerts.is_empty(), "{:?}", run.alerts);
+    run.told_and_over(&[]);
     run.with("kills", 0)
         .with("paused_s", PAUSE.as_secs())
         .judge();

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fs};
 
 use crate::support::{
     Daemon, Site, Studio,
+    interposed::Interposed,
     proof::{ask, number},
     steered::{Control, Word},
     until,
@@ -27,27 +28,20 @@ struct Stage {
     site: Site,
     studio: Studio,
     control: Control,
-    environment: Vec<(&'static str, String)>,
+    disk: Interposed,
 }
 
 impl Stage {
     async fn new() -> Self {
         let site = Site::quiet().await;
         let studio = Studio::new(&site).witness();
-        let folder = studio.path("").canonicalize().expect("our own folder");
-        let control = Control::new(studio.path("control"));
-        let environment = control.environment(&folder.join("state"));
+        let (disk, control) = Interposed::steered(&studio);
         Self {
             site,
             studio,
             control,
-            environment,
+            disk,
         }
-    }
-
-    fn spawn(&self) -> Daemon {
-        let config = self.studio.config();
-        Daemon::spawn_with(&self.studio, &config, &[], &self.environment)
     }
 
     /// Artists work until something was made to fail, or the daemon has ended.
@@ -59,21 +53,12 @@ impl Stage {
         .await;
     }
 
-    fn is_whole(&self) {
-        let verdict = ask(
-            &self.studio.path("state/journal.db"),
-            "PRAGMA quick_check(1)",
-        );
-        let verdict = format!("{:?}", verdict.expect("a database"));
-        assert_eq!(verdict, r#"[[Text("ok")]]"#);
-    }
-
     /// A daemon with a well disk comes to rest, and everything is there.
     async fn goes_on(&self) {
         let daemon = Daemon::start(&self.studio).await;
         daemon.all_done(&self.site, &self.studio).await;
         assert_eq!(daemon.stop().await, Some(0), "{}", self.studio.log());
-        self.is_whole();
+        self.studio.is_whole("it goes on");
     }
 }
 
@@ -88,7 +73,7 @@ async fn no_space_at_any_write() {
         stage.control.set(Word::Writes, 0);
         stage.control.set(Word::Faults, 0);
         stage.control.set(Word::FullFrom, at);
-        let mut daemon = stage.spawn();
+        let mut daemon = stage.disk.spawn(&stage.studio);
         stage.work_until_fault(&mut daemon).await;
         stage.control.set(Word::FullFrom, 0);
         let truth = stage.site.truth();
@@ -114,7 +99,7 @@ async fn no_space_at_any_write() {
                 fs::remove_file(stage.studio.path(file)).unwrap_or_default();
             }
         } else {
-            stage.is_whole();
+            stage.studio.is_whole("it was full");
         }
     }
     stage.goes_on().await;
@@ -123,6 +108,13 @@ async fn no_space_at_any_write() {
     let run = stage
         .studio
         .recheck(&stage.site, "disk-full-at-any-write", &[6]);
+    // Who goes on has said once that there was no room, and once that there is; a fault that no event had to wait for
+    // is none.
+    let goes_on = ends.get("goes on").copied().unwrap_or_default();
+    let told = run.alerts.clone().unwrap_or_default();
+    assert_eq!(Some(&told), run.recovered.as_ref());
+    let said = told.get("journal_stalled").copied().unwrap_or_default();
+    assert!(told.len() == 1 && (1..=goes_on).contains(&said), "{told:?}");
     run.with("ends", serde_json::to_value(&ends).expect("JSON"))
         .judge();
 }
@@ -132,8 +124,7 @@ async fn fails(run: &str, word: Word, reason: &str, after: impl Fn(&Control) -> 
     let stage = Stage::new().await;
     for _ in 0..3 {
         stage.control.set(Word::Faults, 0);
-        let mut daemon = stage.spawn();
-        daemon.status_when("it answers", |_| true).await;
+        let mut daemon = stage.disk.start(&stage.studio).await;
         stage.site.work(5);
         daemon.delivered(&stage.studio, &stage.site.truth()).await;
         stage.control.set(word, after(&stage.control));
@@ -151,11 +142,14 @@ async fn fails(run: &str, word: Word, reason: &str, after: impl Fn(&Control) -> 
             "{said}"
         );
         stage.studio.crashed();
-        stage.is_whole();
+        stage.studio.is_whole(run);
         has_what_was_handed(&stage.studio);
     }
     stage.goes_on().await;
-    stage.studio.recheck(&stage.site, run, &[7]).judge();
+    let run = stage.studio.recheck(&stage.site, run, &[7]);
+    // It ends, and says why where it was started: an alert would have nobody who ends it.
+    run.told_and_over(&[]);
+    run.judge();
 }
 
 /// What was handed out was on disk before.

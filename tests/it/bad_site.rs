@@ -5,7 +5,7 @@
 //! |---|---|
 //! | each error in words, redirects, proxies, sizes, deadlines | `src/site/tests/answers.rs`, `tls.rs` |
 //! | backoff, `Retry-After`, narrowing, as decisions | `src/ingest/pace.rs`, `src/ingest/tests.rs` |
-//! | name, refused, TLS, 500, 502, 503, HTML, truncated, fault, reset: from the socket to `status` and to the plugin | here |
+//! | name, refused, TLS, 500, 502, 503, 504, HTML, nothing, truncated, fault, reset, closed: from the socket to `status` and to the plugin | here |
 //! | the alert after two minutes | here, on a clock that stands still |
 //! | rows and ids that are wrong | `bad_rows.rs` |
 
@@ -52,9 +52,10 @@ async fn ends_well(daemon: Daemon, site: &Site, studio: &Studio) {
 #[tokio::test]
 async fn answers_that_are_none_are_named_and_cost_nothing() {
     let site = Site::quiet().await;
-    let studio = Studio::new(&site).witness().impatient();
+    let studio = Studio::new(&site).witness().pulse().impatient();
     let daemon = Daemon::start(&studio).await;
     daemon.delivered(&studio, &site.truth()).await;
+    let mut beats = Vec::new();
     let troubles = [
         ("http429", "HTTP 429"),
         ("short_length", "answer is not JSON"),
@@ -62,20 +63,31 @@ async fn answers_that_are_none_are_named_and_cost_nothing() {
         ("http500", "HTTP 500"),
         ("http502", "HTTP 502"),
         ("http503", "HTTP 503"),
+        ("http504", "HTTP 504"),
+        ("empty", "answer is not JSON"),
+        ("closed", "was lost before an answer"),
+        ("lost", "was lost before an answer"),
         ("html", "answered HTML, not JSON (proxy? SSO?)"),
         ("truncated", "answer is not JSON"),
         ("reset", "was lost before an answer"),
     ];
-    for (kind, said) in troubles {
+    for (nth, (kind, said)) in troubles.into_iter().enumerate() {
+        let is_timed = nth % 4 == 0;
+        let calm = if is_timed { studio.beats().await } else { 0.0 };
         site.order(&json!({"verb": "fail", "kind": kind}));
         site.work(3);
         down(&daemon, said).await;
+        if is_timed {
+            beats.push((calm, studio.beats().await));
+        }
         site.clear();
         back(&daemon, &site, &studio).await;
     }
     ends_well(daemon, &site, &studio).await;
     let run = studio.recheck(&site, "site-answers-that-are-none", &[15, 17, 18]);
-    run.with("kinds", troubles.len()).judge();
+    // Each is over before it would be told: the alert of a long one is held below.
+    run.told_and_over(&[]);
+    run.with("kinds", troubles.len()).quiet(&beats).judge();
     let log = studio.log();
     for line in [
         "the site does not answer",
@@ -121,14 +133,16 @@ async fn a_site_that_names_a_pause_gets_it() {
         down(&daemon, &kind.replace("http", "HTTP ")).await;
         back(&daemon, &site, &studio).await;
         let asked = site.asked_since(begun);
-        for two in asked.windows(2).take(2) {
-            let pause = two[1] - two[0];
-            assert!((2.0..3.0).contains(&pause.as_secs_f64()), "{asked:?}");
-            pauses.push(pause.as_secs_f64());
-        }
+        let those = asked.windows(2).take(2);
+        let those: Vec<f64> = those.map(|two| (two[1] - two[0]).as_secs_f64()).collect();
+        let least = those.iter().copied().fold(f64::MAX, f64::min);
+        // Never sooner; later when the machine is busy, but not each time. To the second: `a_site_that_names_pauses_for_minutes`.
+        assert!((2.0..3.0).contains(&least), "{asked:?}");
+        pauses.extend(those);
     }
     ends_well(daemon, &site, &studio).await;
     let run = studio.recheck(&site, "site-retry-after", &[15]);
+    run.told_and_over(&[]);
     run.with("asked_for_s", 2).with("pauses_s", pauses).judge();
 }
 
@@ -205,6 +219,7 @@ async fn wrong_tls_is_refused_in_words() {
     back(&daemon, &site, &studio).await;
     ends_well(daemon, &site, &studio).await;
     let run = studio.recheck(&site, "wrong-tls", &[19]);
+    run.told_and_over(&[]);
     run.with("messages", said).judge();
 }
 
@@ -279,16 +294,14 @@ async fn outages(run: &str, rows: &[u32], outages: &[(&str, Option<u32>, u64)]) 
         assert_eq!(told.len(), 1, "one all-clear: {told:?}");
         assert!(told[0].1 == "site/down" && !told[0].2, "{told:?}");
     }
-    let mut line = Yardstick::of(run, rows)
+    let line = Yardstick::of(run, rows)
         .with("outages", outages.len())
         .with("requests", requests)
         .with("shortest_pause_s", shortest.as_secs_f64());
-    line.alerts.insert("site_down".into(), outages.len() as u64);
-    let truth = ingest.site.truth();
-    let found = ingest.end().await;
-    line.lost = truth.iter().filter(|id| !found.contains(id)).count() as u64;
+    let line = ingest.judged(line).await;
+    let each = Some([("site_down".to_owned(), outages.len() as u64)].into());
+    assert_eq!((&line.alerts, &line.recovered), (&each, &each), "{run}");
     line.judge();
-    assert_eq!(found, truth, "in order, each once");
 }
 
 #[tokio::test(start_paused = true)]

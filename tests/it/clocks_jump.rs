@@ -6,12 +6,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::{
-    Daemon, Site, Studio,
-    proof::ask,
-    steered::{Control, Word},
-    until,
-};
+use crate::support::{Site, Studio, interposed::Interposed, proof::ask, steered::Word, until};
 
 const HOUR: i64 = 3_600_000;
 const YEARS: i64 = 10 * 365 * 24 * HOUR;
@@ -32,10 +27,7 @@ async fn nothing_comes_of_it() {
     let studio = studio.plugin("witness", &["witness.py", &book], keys);
     let studio = studio.judged("witness", "all", 1, None);
     let studio = studio.section("[retention]\nage = \"1d\"\n");
-    let folder = studio.path("").canonicalize().expect("our own folder");
-    let control = Control::new(studio.path("control"));
-    let environment = control.environment(&folder.join("state"));
-    let config = studio.config();
+    let (clock, control) = Interposed::steered(&studio);
     let mut jumps = 0;
     // The last one starts with a clock that was never like that before, and nothing but that.
     for (boot, clocks) in [
@@ -47,8 +39,7 @@ async fn nothing_comes_of_it() {
         control.set(Word::ClockMs, boot);
         let doubts = || doubts(&studio);
         let before = doubts();
-        let daemon = Daemon::spawn_with(&studio, &config, &[], &environment);
-        daemon.status_when("it answers", |_| true).await;
+        let daemon = clock.start(&studio).await;
         if clocks.is_empty() {
             until("retention has looked", || doubts() > before).await;
         }
@@ -78,7 +69,7 @@ async fn nothing_comes_of_it() {
     let left = format!("{:?}", left.expect("a database"));
     assert_eq!(left, format!("[[Integer({})]]", site.truth().len()));
     let run = studio.recheck(&site, "clock-jumps", &[23]);
-    assert!(run.alerts.is_empty(), "{:?}", run.alerts);
+    run.told_and_over(&[]);
     run.with("jumps", jumps).judge();
 }
 

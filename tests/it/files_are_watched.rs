@@ -139,6 +139,7 @@ async fn without_watches_of_the_kernel_the_poll_finds_a_change_and_it_is_said_on
         .count();
     assert_eq!(said, 1, "{log}");
     let run = studio.recheck(&site, "no-inotify-watches", &[40]);
+    run.told_and_over(&[]);
     run.with("swap_s", took.as_secs_f64())
         .with("said", said)
         .judge();

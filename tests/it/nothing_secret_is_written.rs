@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     mail::{PASSWORD, STARTTLS, Server},
-    support::{Daemon, KEY, Site, Studio, need, secrets, yardstick::Yardstick},
+    support::{Daemon, KEY, Site, Studio, need, secrets},
 };
 
 /// A key with everything that is written differently elsewhere.
@@ -142,7 +142,7 @@ fn keep_what_commands_say(studio: &Studio, config: &Path) {
 async fn run_with_logs(format: &str) {
     let site = Site::quiet().await;
     let server = Server::start(&STARTTLS);
-    let studio = studio(&site, &server);
+    let studio = studio(&site, &server).witness();
     let config = studio.config();
     studio.edit_config("format = \"text\"", &format!("format = \"{format}\""));
     studio.edit_config(
@@ -164,6 +164,7 @@ async fn run_with_logs(format: &str) {
     // The session token that the site gives is a credential like its key; nobody asks for it but us.
     let token = site.call("get_session_token", &json!({})).await;
     let token = token["session_id"].as_str().expect("a token").to_owned();
+    daemon.all_done(&site, &studio).await;
     // The key is refused from now on: that is said, too.
     site.order(&json!({"verb": "revoke_key"}));
     daemon
@@ -218,11 +219,12 @@ async fn run_with_logs(format: &str) {
         assert_eq!(found, [&*path], "{canary}");
         fs::remove_file(path).expect("it was there");
     }
-    let mut line = Yardstick::of(&format!("canaries-{format}"), &[46])
-        .with("canaries", canaries().count())
-        .with("bytes_searched", searched);
-    line.alerts.insert("site_refused".into(), 1);
-    line.judge();
+    let line = studio.recheck(&site, &format!("canaries-{format}"), &[46]);
+    let refused = line.alerts.as_ref().and_then(|all| all.get("site_refused"));
+    assert_eq!(refused, Some(&1), "{line:?}");
+    line.with("canaries", canaries().count())
+        .with("bytes_searched", searched)
+        .judge();
 }
 
 #[tokio::test]
@@ -255,5 +257,11 @@ async fn not_in_a_core_dump() {
     let ended = daemon.waited().await;
     assert_eq!(ended.signal(), Some(Signal::SIGABRT as i32));
     assert!(!ended.core_dumped(), "{ended}");
-    Yardstick::of("canaries-core", &[46]).judge();
+    studio.crashed();
+    let daemon = Daemon::start(&studio).await;
+    daemon.all_done(&site, &studio).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let run = studio.recheck(&site, "canaries-core", &[46]);
+    run.told_and_over(&[]);
+    run.judge();
 }

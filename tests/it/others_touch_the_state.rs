@@ -75,6 +75,7 @@ async fn a_state_that_is_replaced_by_an_empty_one_is_noticed() {
     })
     .await;
     let run = studio.recheck(&site, "state-replaced", &[9]);
+    run.told_and_over(&[]);
     run.with("noticed_s", noticed.as_secs_f64()).judge();
 }
 
@@ -82,6 +83,7 @@ async fn a_state_that_is_replaced_by_an_empty_one_is_noticed() {
 async fn a_state_that_is_gone_is_noticed_though_nothing_happens() {
     let (studio, site, noticed) = moved_away(false, |_, _| {}).await;
     let run = studio.recheck(&site, "state-gone", &[9]);
+    run.told_and_over(&[]);
     run.with("noticed_s", noticed.as_secs_f64()).judge();
 }
 
@@ -93,6 +95,7 @@ async fn a_state_that_is_replaced_by_its_copy_is_noticed() {
     })
     .await;
     let run = studio.recheck(&site, "state-copied", &[9]);
+    run.told_and_over(&[]);
     run.with("noticed_s", noticed.as_secs_f64()).judge();
 }
 
@@ -174,10 +177,47 @@ async fn an_old_sqlite_in_the_database_hurts_nobody() {
     let findings = sgeventd::journal::Sqlite::check(&database).expect("a database");
     assert_eq!(findings, [""; 0]);
     let run = studio.recheck(&site, "old-sqlite", &[13]);
+    run.told_and_over(&[]);
     run.with("opened", opened)
         .with("its_version", version)
         .with("with_the_shell", has_shell)
         .judge();
+}
+
+/// What is said to those who want to look into it: they may read, and the words that they are given do.
+#[tokio::test]
+async fn who_looks_into_it_is_told_to_read_only() {
+    let words = include_str!("../../docs/reliability.md");
+    let rule = "**Other programs that write into the database.**";
+    let (_, told) = words.split_once(rule).expect("the rule stands there");
+    let command = told.split('`').find(|words| words.starts_with("sqlite3 "));
+    let command = command.expect("a command that reads");
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains("docs/reliability.md"), "it is found");
+    if !has("sqlite3") {
+        return;
+    }
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let daemon = Daemon::start(&studio).await;
+    daemon.all_done(&site, &studio).await;
+    let typed = |command: &str| {
+        let shell = ["-c", command];
+        let output = Command::new("sh")
+            .args(shell)
+            .current_dir(studio.path("state"))
+            .output();
+        output.expect("a shell")
+    };
+    let rows = said(&typed(command), command);
+    assert_eq!(rows, site.truth().len().to_string(), "{command}");
+    let writes = command.replace(
+        "SELECT count(*) FROM events",
+        "UPDATE plugins SET position = 1",
+    );
+    assert_ne!(writes, command);
+    assert!(!typed(&writes).status.success(), "{writes}");
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
 }
 
 /// True when a program is there.

@@ -23,7 +23,8 @@ use sgeventd::{
 
 use crate::support::{
     Daemon, Site, Studio,
-    interpose::{self, Trace, What},
+    interpose::{Trace, What},
+    interposed::Interposed,
     is_alive,
     lost_power::Disk,
     plugin,
@@ -88,25 +89,16 @@ fn cuts() -> u64 {
 /// Runs the daemon four times, with two stops and two kills under load.
 async fn record(site: &Site, trace: &Path) -> Recorded {
     let studio = Studio::new(site);
-    let folder = studio.path("").canonicalize().expect("our own folder");
+    let recorder = Interposed::recorded(&studio, trace);
     let book = studio.book_of("witness");
-    let environment: Vec<(&str, String)> = interpose::environment(&folder, trace)
-        .into_iter()
-        .map(|(name, value)| (name, value.into_string().expect("plain paths")))
-        .collect();
-    let own = environment
-        .iter()
-        .map(|(name, value)| format!("{name} = {value:?}"));
-    let keys = format!("env = {{ {} }}\n", own.collect::<Vec<_>>().join(", "));
+    let keys = recorder.line();
     let studio = studio.plugin(
         "witness",
         &["witness.py", &book.display().to_string()],
         &keys,
     );
-    let config = studio.config();
     for run in 0..4 {
-        let daemon = Daemon::spawn_with(&studio, &config, &[], &environment);
-        daemon.status_when("it answers", |_| true).await;
+        let daemon = recorder.start(&studio).await;
         for _ in 0..BULKS {
             site.order(&json!({"verb": "bulk", "count": BULK}));
             site.order(&json!({"verb": "work", "late_ms": 120}));
@@ -135,6 +127,7 @@ async fn record(site: &Site, trace: &Path) -> Recorded {
         })
         .await;
     }
+    let folder = &recorder.folder;
     let (state, book) = (
         folder.join("state"),
         folder.join(book.file_name().expect("a name")),
@@ -358,18 +351,11 @@ async fn nothing_that_was_told_is_lost_and_no_file_is_damaged() {
         .with("control_lost", control.lost)
         .with("record_s", seconds(recorded_after))
         .with("cut_s", cut_s);
-    yardstick.lost = synced.lost;
+    yardstick.lost = Some(synced.lost);
     let runs = stream::iter(studios).map(|studio| go_on(&site, studio));
     let runs: Vec<_> = runs.buffer_unordered(2).collect().await;
     for run in runs {
-        yardstick.lost += run.lost;
-        yardstick.order += run.order;
-        yardstick.stuck += run.stuck;
-        yardstick.dup += run.dup;
-        yardstick.dup_bound += run.dup_bound;
-        for (kind, count) in run.alerts {
-            *yardstick.alerts.entry(kind).or_default() += count;
-        }
+        yardstick.add(run);
     }
     yardstick.with("all_s", seconds(begun.elapsed())).judge();
     // A disk that drops syncs must be found out, else the cuts prove nothing.

@@ -2,7 +2,7 @@
 //!
 //! The child is this test binary: `acts_as_a_plugin` is a plugin when the daemon starts it, and nothing otherwise.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -72,6 +72,17 @@ fn probe() -> Plugin {
             let fresh = fresh["id"].as_i64().expect("an id");
             assert!(sg.delete("Shot", fresh)?);
             assert!(sg.revive("Shot", fresh)?);
+            // The working directory is its own folder.
+            std::fs::write("note.txt", "written by a plugin")?;
+            let file = sg.upload("Shot", fresh, Path::new("note.txt"), None)?;
+            sg.download(&json!(file), Path::new("back.txt"))?;
+            assert_eq!(std::fs::read_to_string("back.txt")?, "written by a plugin");
+            let thumbnail = sg.upload_thumbnail("Shot", fresh, Path::new("note.txt"))?;
+            let source = json!({ "type": "Shot", "id": fresh });
+            let shared = sg.share_thumbnail(&[json!({ "type": "Shot", "id": id })], &source)?;
+            assert!(thumbnail > file && shared.is_some());
+            let filmstrip = sg.upload_filmstrip_thumbnail("Shot", fresh, Path::new("none.png"));
+            assert_eq!(filmstrip.expect_err("no file").kind(), ErrorKind::BadCall);
             let batch = [
                 json!({ "request_type": "update", "entity_type": "Shot", "entity_id": fresh, "data": { "sg_cut_in": 5 } }),
                 json!({ "request_type": "delete", "entity_type": "Shot", "entity_id": fresh }),

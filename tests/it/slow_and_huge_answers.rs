@@ -121,8 +121,13 @@ async fn an_answer_without_an_end_costs_its_deadline_and_nobody_else() {
                 reason.is_some_and(|text| text.contains("no complete answer within 1 s"))
             })
             .await;
-        assert!(begun.elapsed() < Duration::from_secs(3), "{kind}");
+        until("it asks again", || site.asked_since(begun).len() > 3).await;
         site.clear();
+        // The site saw when each question followed the one that was given up: the machine may be busy once, not each time.
+        let asked = site.asked_since(begun);
+        let pauses = asked.windows(2).map(|two| two[1] - two[0]);
+        let least = pauses.min().expect("it was asked");
+        assert!(least < Duration::from_secs(2), "{kind}: {asked:?}");
         daemon.delivered(&studio, &site.truth()).await;
     }
     let all = site.truth().len();
@@ -136,6 +141,7 @@ async fn an_answer_without_an_end_costs_its_deadline_and_nobody_else() {
     assert!(after <= files + 2, "open files: {files}, then {after}");
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     let mut run = studio.recheck(&site, "slowloris", &[16]);
+    run.told_and_over(&[]);
     run.quiet = Some((quiet * 100.0).round() / 100.0);
     run.with("open_files_before", files)
         .with("open_files_after", after)
@@ -145,15 +151,17 @@ async fn an_answer_without_an_end_costs_its_deadline_and_nobody_else() {
 #[tokio::test]
 async fn an_answer_that_is_far_too_big_is_dropped_early_and_asked_for_again() {
     let site = Site::quiet().await;
-    let studio = Studio::new(&site).witness().impatient().timeout("30s");
+    let studio = Studio::new(&site).witness().pulse();
+    let studio = studio.impatient().timeout("30s");
     let daemon = Daemon::start(&studio).await;
     daemon.delivered(&studio, &site.truth()).await;
-    let mut step = 0;
+    let (mut step, mut beats) = (0, Vec::new());
     for kind in ["bomb", "huge_page", "huge_length"] {
         // The highest mark begins anew at what is held now.
         fs::write(format!("/proc/{}/clear_refs", daemon.pid()), "5").expect("our own child");
         let before = memory(&daemon, "VmRSS");
-        site.order(&json!({"verb": "fail", "kind": kind, "calls": 4}));
+        let calm = studio.beats().await;
+        site.order(&json!({"verb": "fail", "kind": kind}));
         site.work(3);
         let said = "larger than 32 MiB";
         let is_said = |status: &Value| {
@@ -161,6 +169,8 @@ async fn an_answer_that_is_far_too_big_is_dropped_early_and_asked_for_again() {
             reason.is_some_and(|reason| reason.contains(said))
         };
         daemon.status_when(said, is_said).await;
+        beats.push((calm, studio.beats().await));
+        site.clear();
         daemon.delivered(&studio, &site.truth()).await;
         daemon
             .status_when("the site is back", |status| status["site"]["state"] == "ok")
@@ -170,5 +180,6 @@ async fn an_answer_that_is_far_too_big_is_dropped_early_and_asked_for_again() {
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     assert!(step <= 64 << 10, "memory grew by {step} kB");
     let run = studio.recheck(&site, "huge-answers", &[17]);
-    run.with("memory_step_kb", step).judge();
+    run.told_and_over(&[]);
+    run.with("memory_step_kb", step).quiet(&beats).judge();
 }

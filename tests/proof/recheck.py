@@ -16,10 +16,13 @@ import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
-# An answer is on its way to the disk for `settle.wait` and the commit before its own: on a busy disk those take a while.
+# An answer is on its way to the disk for `settle.wait` and two commits, the one before its own and its own. A commit is a
+# write and a sync, as the witness's lines are: on a disk that is slower than this, the slowest of those of the same process
+# tells what it takes.
 COMMIT_S = 0.25
+SYNCS = 3
 GIVEN_UP = re.compile(r'ids never appeared and are given up.*?first"?[=:](\d+).*?last"?[=:](\d+)')
-ALERT = re.compile(r'(?:(?:ERROR|WARN ) alert  |"message":"alert").*?kind"?[=:]"?([a-z_]+)')
+ALERT = re.compile(r"(?:ERROR|WARN |INFO ) (alert|alert over)  .*?kind=([a-z_]+)")
 LANES = {"all": "0", "entity": "coalesce(entity_type, subject_type) || ' ' || coalesce(entity_id, subject_id)",
          "project": "project_id", "none": "seq"}
 
@@ -96,7 +99,9 @@ def bounds(book, crashes, window, wait):
         own = [line["at"] for line in book if line["start"] == start]
         answered = own[1:] + [float("inf")]  # not later than the next was written down
         # Who ends by an error hands out nothing while it ends: what counts is when the last was written down.
-        late = [at for at in answered if ends and at >= min(ends[0], own[-1]) - wait - COMMIT_S]
+        slowest = max(line.get("last_sync_s", 0) for line in book if line["start"] == start)
+        commit = max(COMMIT_S, SYNCS * slowest)
+        late = [at for at in answered if ends and at >= min(ends[0], own[-1]) - wait - commit]
         allowed[start] = window + len(late)
     return allowed
 
@@ -141,18 +146,30 @@ def settled_again(name, book, journal, crashes):
     return sorted(again)
 
 
+def alert(line):
+    """Message and kind of a line about an alert, in either format of the log; else no such message."""
+    if line.startswith("{"):
+        told = json.loads(line)
+        return told["message"], told.get("kind")
+    found = ALERT.search(line)
+    return found.groups() if found else ("", None)
+
+
 def read_logs(folder):
-    """The ids that were given up, and the alerts by kind."""
-    given_up, alerts = set(), Counter()
+    """The ids that were given up, and the alerts that began and were over, by kind."""
+    given_up, alerts, over = set(), Counter(), Counter()
     for path in sorted(folder.glob("sgeventd.log*")):
         if path.suffix == ".gz":
             continue
         for line in path.read_text(errors="replace").splitlines():
             if found := GIVEN_UP.search(line):
                 given_up.update(range(int(found[1]), int(found[2]) + 1))
-            if found := ALERT.search(line):
-                alerts[found[1]] += 1
-    return given_up, alerts
+            message, kind = alert(line)
+            if message == "alert":
+                alerts[kind] += 1
+            elif message == "alert over":
+                over[kind] += 1
+    return given_up, alerts, over
 
 
 def judge(folder):
@@ -160,7 +177,7 @@ def judge(folder):
     site = json.loads((folder / "site.json").read_text())
     journal = Journal(folder / site["database"])
     crashes = sorted(lines(folder / "crashes.jsonl"), key=lambda crash: crash["at"])
-    given_up, alerts = read_logs(folder)
+    given_up, alerts, over = read_logs(folder)
     plugins = {
         name: judge_plugin(name, plugin, journal, site, crashes, given_up, folder)
         for name, plugin in site["plugins"].items()
@@ -182,6 +199,7 @@ def judge(folder):
         "order": sum(found["order"] for found in every),
         "stuck": sum(found["stuck"] for found in every),
         "alerts": dict(alerts),
+        "recovered": dict(over),
         "quiet": None,
         "more": more,
     }, is_right

@@ -15,6 +15,7 @@ PAUSE = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
 FAILS = int(sys.argv[3]) if len(sys.argv) > 3 else 0
 START = time.monotonic()
 GENERATION = None
+SYNC_S = [0.0]  # what the last line took to reach the disk
 
 # One write for each line, so that a line is whole or the last.
 BOOK = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -33,9 +34,11 @@ def handle(params):
         "pid": os.getpid(),
         "start": START,
         "at": time.monotonic(),
+        "last_sync_s": SYNC_S[0],
     }
     os.write(BOOK, (json.dumps(line) + "\n").encode())
     os.fsync(BOOK)
+    SYNC_S[0] = time.monotonic() - line["at"]
     time.sleep(PAUSE)
     return {"status": "retry", "after_ms": 50, "reason": "it is refused here"} if is_refused else {}
 

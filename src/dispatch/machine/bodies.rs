@@ -15,13 +15,21 @@ impl Machine {
     /// The event whose body decides whether it is wanted.
     #[must_use]
     pub fn poll_body(&self) -> Option<&Arc<Event>> {
-        self.needs_body.as_ref()
+        let fresh = self.needs_body.as_ref();
+        fresh.or(self.replay_needs_body.as_ref())
     }
 
     /// The body of that event; none: neither the journal nor the site has it any more. Whether it was wanted cannot
     /// be told then, so it becomes a dead letter instead of being passed over.
     pub fn handle_body(&mut self, event: &Arc<Event>, body: Option<Bytes>, now: Now) {
-        if self.needs_body.take().is_none() {
+        // What is new stands above the position.
+        let is_replay = event.seq <= self.position;
+        let waiting = if is_replay {
+            &mut self.replay_needs_body
+        } else {
+            &mut self.needs_body
+        };
+        if waiting.take().is_none() {
             return;
         }
         if let Some(body) = body {
@@ -30,10 +38,18 @@ impl Machine {
                 body,
                 ..Event::clone(event)
             };
-            return self.handle_rows(&[Arc::new(event)], now);
+            let rows = [Arc::new(event)];
+            if is_replay {
+                self.handle_replay(&rows, now);
+            } else {
+                self.handle_rows(&rows, now);
+            }
+            return;
         }
         let seq = event.seq;
-        if seq > self.position {
+        if is_replay {
+            self.handle_lost_replay(event, PRUNED, now);
+        } else {
             let entry = new_entry(seq);
             self.open.add(
                 self.policy.order,

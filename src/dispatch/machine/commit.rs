@@ -43,13 +43,16 @@ impl Machine {
         let Pending {
             settled,
             dead,
+            replays,
             counts,
             ..
         } = std::mem::take(&mut self.change);
         let position = self.known_to();
         let mut put = Vec::new();
-        for open in self.open.up_to_mut(position) {
-            if !open.is_kept || open.is_changed {
+        for (seq, open) in self.open.iter_mut() {
+            // What was triggered before its turn is known to the disk, and so is what became of it.
+            let is_new = *seq <= position && !open.is_kept;
+            if is_new || (open.is_kept && open.is_changed) {
                 (open.is_kept, open.is_changed) = (true, false);
                 put.push(open.entry.clone());
             }
@@ -60,6 +63,7 @@ impl Machine {
             put,
             settled,
             dead,
+            replays,
             counts,
         }
     }

@@ -3,6 +3,8 @@
 //! A missing one is waited for, then looked for; another row under its id, a newest row below it, or no known row at all
 //! halts ingest until a known row is seen again or an operator accepts the site as it is.
 
+use std::collections::BTreeSet;
+
 use super::{ANCHOR_PATIENCE, HALTED_EVERY, Machine, Phase};
 use crate::{
     clock::{Mono, Now},
@@ -143,8 +145,13 @@ impl Machine {
             self.notices.push(Notice::Rewound { lost, head, newest });
             self.same_to = None;
             self.left_out = 0;
+            self.others.clear();
             now.mono
         };
+        if lost == Lost::Another {
+            self.others
+                .extend(self.proof.as_ref().map(|proof| proof.event_id));
+        }
         self.phase = Phase::Halted(None);
     }
 
@@ -168,8 +175,13 @@ impl Machine {
         self.same_to = ids(true)
             .filter(|id| other.is_none_or(|other| *id < other))
             .max();
-        // Another row under a known id: the ids were given out anew.
-        if other.is_some() {
+        // Another row under a known id: the ids were given out anew. That it is left out of a question, or goes from sight,
+        // proves nothing; only the row itself does, as a replica shows it that stands still.
+        let same: BTreeSet<EventId> = ids(true).collect();
+        let others: BTreeSet<EventId> = ids(false).collect();
+        self.others.extend(others);
+        self.others.retain(|id| !same.contains(id));
+        if !self.others.is_empty() {
             return None;
         }
         let (highest, _) = shown.into_iter().max_by_key(|(row, _)| row.event_id)?;
@@ -204,6 +216,7 @@ impl Machine {
 
     fn resume(&mut self, now: Now) {
         self.phase = Phase::Following;
+        self.others.clear();
         self.lost_since = None;
         self.next_at = now.mono;
         self.notices.push(Notice::Resumed);

@@ -47,6 +47,13 @@ impl Beside {
     pub(super) fn has_doubt(&self) -> bool {
         self.doubt.is_some()
     }
+
+    /// What is under way was asked by a clock that was moved since.
+    pub(super) fn clock_moved(&mut self, ms: i64) {
+        if let Some(About::Ids { site_time, .. }) = &mut self.asked {
+            *site_time = site_time.moved(ms);
+        }
+    }
 }
 
 impl Machine {

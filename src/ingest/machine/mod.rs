@@ -15,7 +15,10 @@ mod start;
 mod take;
 mod trouble;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 pub use self::anchor::anchors;
 
@@ -42,6 +45,8 @@ const RECENT: usize = 64;
 const FIRST_REACH: i64 = 1000;
 /// Late gaps above this number are counted before they are listed.
 const MANY_LATE: usize = 100;
+/// The site's clock was moved when it is off by this from what it must show by now; an answer may be under way for less.
+const CLOCK_STEP_MS: u64 = 5 * 60 * 1000;
 /// Rows without an id are told again after this.
 const BAD_ROWS_AGAIN: Duration = Duration::from_secs(600);
 
@@ -105,6 +110,8 @@ pub struct Machine {
     same_to: Option<EventId>,
     /// While halted: so many of the highest known rows are left out, because a question for them failed.
     left_out: usize,
+    /// Known ids under which another row was shown since it halted, and theirs not again.
+    others: BTreeSet<EventId>,
     /// Rows without an id, as last told.
     bad_rows: Option<(usize, Mono)>,
     notices: Vec<Notice>,
@@ -160,6 +167,7 @@ impl Machine {
             late: LateCount::default(),
             same_to: None,
             left_out: 0,
+            others: BTreeSet::new(),
             bad_rows: None,
             notices: Vec::new(),
         };
@@ -259,6 +267,7 @@ impl Machine {
         self.late = LateCount::default();
         (self.proof, self.cap, self.lost_since, self.asked) = (None, None, None, None);
         self.phase = Phase::Following;
+        self.others.clear();
         self.page_failures = 0;
         self.next_at = now.mono;
         Append {
@@ -285,12 +294,13 @@ impl Machine {
 
     /// Takes an answer; what it returns must be committed before the next one is.
     pub fn answered(&mut self, answer: Answer, now: Now) -> Option<Append> {
-        let asked = self.asked.take()?;
+        let mut asked = self.asked.take()?;
         if asked.question.kind == Kind::Limits {
             self.page_max = answer.page_max;
             return None;
         }
-        self.site_clock = Some((answer.site_time, now.mono));
+        let step = self.site_clock_moved(answer.site_time, now);
+        asked.site_time = asked.site_time.map(|at| at.moved(step));
         self.pace.lives();
         self.is_up();
         self.tell_bad_rows(answer.bad_rows, now);
@@ -342,6 +352,20 @@ impl Machine {
     /// Ids up to here are known or missing, never new.
     fn known_to(&self) -> EventId {
         self.head_id().unwrap_or(self.state.floor)
+    }
+
+    /// Takes the site's clock from an answer. When it was moved meanwhile, ages of gaps and of what is under way go on as if it
+    /// were not: nothing is given up for it. Returns by how much, in milliseconds.
+    fn site_clock_moved(&mut self, site_time: Unix, now: Now) -> i64 {
+        let expected = self.site_now(now).unwrap_or(site_time);
+        self.site_clock = Some((site_time, now.mono));
+        let step = site_time.0.saturating_sub(expected.0);
+        if step.unsigned_abs() < CLOCK_STEP_MS {
+            return 0;
+        }
+        self.gaps.clock_moved(step);
+        self.beside.clock_moved(step);
+        step
     }
 
     /// The site's clock now, from its last answer.

@@ -64,6 +64,30 @@ fn a_gap_is_given_up_by_the_sites_clock_after_an_answer_that_covers_it() {
 }
 
 #[test]
+fn a_clock_of_the_site_that_is_moved_ages_no_gap() {
+    let hours = |hours: i64| hours * 3_600_000;
+    let mut world = World::new(policy());
+    world.commit([1, 3]);
+    world.live(60);
+    for step in [30, -30, -2, 10_000, 1] {
+        world.now.unix = world.now.unix.moved(hours(step));
+        world.live(3700);
+        assert_eq!(world.state.given_up, 0, "by {step} h");
+    }
+    world.commit([2]);
+    world.live(700);
+    assert_eq!(world.journaled, [1, 3, 2]);
+    // Its time is over after as long as ever.
+    world.commit([5]);
+    world.live(80_000);
+    world.now.unix = world.now.unix.moved(hours(-9));
+    world.live(5000);
+    assert_eq!(world.state.given_up, 0);
+    world.live(2200);
+    assert_eq!(world.state.given_up, 1);
+}
+
+#[test]
 fn a_page_without_the_anchor_proves_nothing() {
     let mut world = World::new(policy());
     world.commit(1..=5);

@@ -372,6 +372,25 @@ fn a_restored_site_that_grows_past_the_head_stays_halted() {
 }
 
 #[test]
+fn another_row_under_a_known_id_is_not_forgotten_in_an_outage() {
+    let mut world = World::new(policy());
+    world.commit(1..=50);
+    world.live(3);
+    world.site.rows.retain(|id, _| *id <= 30);
+    world.pass(Duration::from_secs(5));
+    world.commit(31..=60);
+    world.live(100);
+    assert!(world.machine.is_halted());
+    // Each question that fails leaves one more of the known rows out of the next.
+    world.site.is_down = true;
+    world.live(1000);
+    world.site.is_down = false;
+    world.live(1000);
+    assert!(world.machine.is_halted());
+    assert_eq!(world.journaled.len(), 50);
+}
+
+#[test]
 fn accepting_a_site_says_what_of_the_old_timeline_is_given_up() {
     let mut world = World::new(policy());
     world.commit((1..=50).filter(|id| *id != 7 && *id != 8));

@@ -6,7 +6,7 @@ use crate::{
     ident::{EventId, PluginName, Seq},
     journal::{
         Answer, Append, Appended, Counts, CursorChange, Imported, IngestState, MARK_MS, NewDead,
-        Op, OpenEntry, Origin, Outcome, Place, Pruned, Refused, Replay, STATE_KEY_MAX,
+        OPEN_MAX, Op, OpenEntry, Origin, Outcome, Place, Pruned, Refused, Replay, STATE_KEY_MAX,
         STATE_TOTAL_MAX, STATE_VALUE_MAX,
         op::{ORPHANED, ORPHANED_ERROR},
     },
@@ -153,7 +153,11 @@ impl World {
         }
         let put = change.put.iter().map(|entry| entry.seq);
         let dead = change.dead.iter().map(|letter| letter.seq);
-        let mut named = put.chain(dead);
+        let replays = change
+            .replays
+            .iter()
+            .map(|replay| replay.first.max(replay.last));
+        let mut named = put.chain(dead).chain(replays);
         if let Some(seq) = named.find(|seq| *seq > last || *seq == Seq(0)) {
             return Err(Refused::NoEvent(seq));
         }
@@ -166,6 +170,9 @@ impl World {
         }
         for entry in &change.put {
             plugin.open.insert(entry.seq, entry.clone());
+        }
+        for replay in &change.replays {
+            plugin.replay(replay);
         }
         let revision = plugin.revision;
         for letter in &change.dead {
@@ -252,12 +259,7 @@ impl World {
         if highest > last {
             return Err(Refused::NoEvent(highest));
         }
-        let key = (replay.first, replay.last);
-        if replay.next <= replay.last {
-            plugin.replays.insert(key, replay.next);
-        } else {
-            plugin.replays.remove(&key);
-        }
+        plugin.replay(replay);
         Ok(Outcome::Done)
     }
 
@@ -266,8 +268,18 @@ impl World {
         if !self.events.contains_key(&seq) {
             return Err(Refused::NoEvent(seq));
         }
+        if !self.has_room(name, seq) {
+            let plugin = name.clone();
+            return Err(Refused::OpenFull { plugin });
+        }
         self.reopen(name, seq, Origin::Trigger);
         Ok(Outcome::Done)
+    }
+
+    /// Another one finds room in the open list.
+    pub(super) fn has_room(&self, name: &PluginName, seq: Seq) -> bool {
+        let plugin = self.plugins.get(name);
+        plugin.is_none_or(|plugin| plugin.open.len() < OPEN_MAX || plugin.open.contains_key(&seq))
     }
 
     /// Puts an event into the open list as new, unless it stands there already.

@@ -35,7 +35,7 @@ impl World {
                 continue;
             };
             let seq = letter.dead.seq;
-            if !self.restore(&letter, seq) {
+            if !self.has_room(&letter.plugin, seq) || !self.restore(&letter, seq) {
                 continue;
             }
             self.dead.remove(id);

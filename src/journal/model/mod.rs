@@ -15,7 +15,7 @@ use bytes::Bytes;
 
 use super::{
     Answer, ChildRecord, Counts, DeadLetter, Engine, Imported, IngestState, JournalError, Op,
-    OpenEntry, Place, Reader,
+    OpenEntry, Place, Reader, Replay,
 };
 use crate::{
     clock::Unix,
@@ -63,6 +63,18 @@ struct Plugin {
     imported: Option<Imported>,
     counts: Counts,
     state: BTreeMap<Box<str>, Box<str>>,
+}
+
+impl Plugin {
+    /// A replay as far as it is; one that is over goes.
+    fn replay(&mut self, replay: &Replay) {
+        let key = (replay.first, replay.last);
+        if replay.next <= replay.last {
+            self.replays.insert(key, replay.next);
+        } else {
+            self.replays.remove(&key);
+        }
+    }
 }
 
 impl Default for World {

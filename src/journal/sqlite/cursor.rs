@@ -6,7 +6,7 @@ use super::{Done, Memo, dead, schema::PLUGIN_SUM, sum};
 use crate::{
     clock::Unix,
     ident::{EventId, PluginName, Seq, Timeline},
-    journal::{Counts, CursorChange, OpenEntry, Origin, Outcome, Place, Refused, Replay},
+    journal::{Counts, CursorChange, OPEN_MAX, OpenEntry, Origin, Outcome, Place, Refused, Replay},
 };
 
 /// Where a plugin's cursor is and how often it was written.
@@ -58,6 +58,9 @@ pub(super) fn change(
     for entry in &change.put {
         put(db, plugin, entry)?;
     }
+    for replay in &change.replays {
+        put_replay(db, plugin, replay)?;
+    }
     write(db, plugin, change.position, &change.counts)?;
     Ok(Ok(Outcome::Cursor {
         revision: stand.revision + 1,
@@ -87,7 +90,15 @@ fn check(
     }
     let put = change.put.iter().map(|entry| entry.seq);
     let dead = change.dead.iter().map(|letter| letter.seq);
-    match put.chain(dead).find(|seq| *seq > last || seq.0 == 0) {
+    let replays = change
+        .replays
+        .iter()
+        .map(|replay| replay.first.max(replay.last));
+    match put
+        .chain(dead)
+        .chain(replays)
+        .find(|seq| *seq > last || seq.0 == 0)
+    {
         Some(seq) => Err(Refused::NoEvent(seq)),
         None => Ok(()),
     }
@@ -141,6 +152,15 @@ fn remove(db: &Connection, plugin: &PluginName, seq: Seq) -> rusqlite::Result<()
     Ok(())
 }
 
+/// Another one finds room in the open list.
+pub(super) fn has_room(db: &Connection, plugin: &PluginName, seq: Seq) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*), coalesce(max(seq = ?2), 0) FROM open WHERE plugin = ?1";
+    db.prepare_cached(sql)?
+        .query_row(params![plugin.as_str(), seq], |row| {
+            Ok(row.get::<_, usize>(0)? < OPEN_MAX || row.get(1)?)
+        })
+}
+
 /// Puts an event into the open list as new, unless it stands there already.
 pub(super) fn reopen(
     db: &Connection,
@@ -166,6 +186,10 @@ pub(super) fn trigger(db: &Connection, plugin: &PluginName, seq: Seq) -> Done {
     if !is_there {
         return Ok(Err(Refused::NoEvent(seq)));
     }
+    if !has_room(db, plugin, seq)? {
+        let plugin = plugin.clone();
+        return Ok(Err(Refused::OpenFull { plugin }));
+    }
     reopen(db, plugin, seq, Origin::Trigger)?;
     Ok(Ok(Outcome::Done))
 }
@@ -178,6 +202,11 @@ pub(super) fn replay(db: &Connection, memo: &Memo, plugin: &PluginName, replay: 
     if highest > memo.last {
         return Ok(Err(Refused::NoEvent(highest)));
     }
+    put_replay(db, plugin, replay)?;
+    Ok(Ok(Outcome::Done))
+}
+
+fn put_replay(db: &Connection, plugin: &PluginName, replay: &Replay) -> rusqlite::Result<()> {
     let key = params![plugin.as_str(), replay.first, replay.last];
     db.prepare_cached("DELETE FROM replays WHERE plugin = ?1 AND first = ?2 AND last = ?3")?
         .execute(key)?;
@@ -190,7 +219,7 @@ pub(super) fn replay(db: &Connection, memo: &Memo, plugin: &PluginName, replay: 
                 replay.next
             ])?;
     }
-    Ok(Ok(Outcome::Done))
+    Ok(())
 }
 
 pub(super) fn seek(db: &Connection, memo: &Memo, plugin: &PluginName, to: Place) -> Done {

@@ -52,6 +52,7 @@ fn cursor(position: u64, open: u64) -> Op {
                 attempts: 5,
                 at: Unix(9),
             }],
+            replays: Vec::new(),
             counts: Default::default(),
         },
         revision: None,

@@ -78,10 +78,10 @@ pub(super) fn redrive(db: &Connection, memo: &mut Memo, ids: &[i64]) -> Done {
         let Some((plugin, seq)) = found else {
             continue;
         };
-        if !restore(db, memo, *id, seq)? {
+        let plugin = PluginName::new(plugin);
+        if !cursor::has_room(db, &plugin, Seq(seq))? || !restore(db, memo, *id, seq)? {
             continue;
         }
-        let plugin = PluginName::new(plugin);
         cursor::reopen(db, &plugin, Seq(seq), Origin::Redrive)?;
         db.prepare_cached("DELETE FROM dead WHERE id = ?1")?
             .execute([id])?;

@@ -301,6 +301,7 @@ fn a_dead_letter_outlives_its_row_and_can_be_redriven() {
                 attempts: 5,
                 at: Unix(9),
             }],
+            replays: Vec::new(),
             counts: Default::default(),
         },
         revision: Some(0),

@@ -389,3 +389,20 @@ fn a_candidate_is_tried_beside_a_running_process_only() {
         assert!(runs || life.candidate != C::Trying);
     }
 }
+
+#[test]
+fn failures_in_a_row_are_a_loop_however_long_each_takes() {
+    let mut life = life(State::Starting);
+    for failure in 1..=8 {
+        // Silent for a minute, then a minute of waiting: never eight within a quarter of an hour.
+        let now = at(failure * 150_000);
+        life.step(Input::HandshakeFailed("silence".into()), now, 0.0);
+        let told = life.step(exited(false), now, 0.0);
+        if failure == 8 {
+            assert_eq!(told, vec![Action::TellDisabled]);
+        } else {
+            let until = life.poll_timeout().expect("a backoff");
+            life.step(Input::Tick, at(until.0), 0.0);
+        }
+    }
+}

@@ -48,7 +48,9 @@ impl Cause {
             Self::Manifest(what) => what.clone(),
             Self::Itself(what) => format!("it disabled itself: {what}"),
             Self::CrashLoop(what) => {
-                format!("crash loop: {LOOP_FAILURES} failures within 15 minutes, the last: {what}")
+                format!(
+                    "crash loop: {LOOP_FAILURES} failures in a row or within 15 minutes, the last: {what}"
+                )
             }
             Self::Failing(what) => {
                 format!("three events in a row used up their attempts, the last: {what}")

@@ -8,7 +8,7 @@ use sgeventd_protocol::message::Reason;
 use super::Task;
 use crate::{
     clock::Mono,
-    journal::{JournalError, Op},
+    journal::{Journal, JournalError, Op, When},
     plugin::{
         flight::{Blame, blame},
         life::{Action, Cause, Input, State, Then},
@@ -251,13 +251,19 @@ impl Task {
     }
 
     fn forget_child(&self, run: &Run) {
-        let journal = self.shared.journal.clone();
-        let op = Op::ChildRemove {
-            pid: run.child.pid,
-            start_time: run.child.start_time,
-        };
-        // A record that stays is found to be dead by the next daemon.
-        drop(tokio::spawn(async move { journal.write(op).await }));
+        forget_child(&self.shared.journal, run.child.pid, run.child.start_time);
+    }
+}
+
+/// A child has ended: queued at once, so that it is on disk when the daemon ends right after it.
+pub(super) fn forget_child(journal: &Journal, pid: i32, start_time: u64) {
+    let op = Op::ChildRemove { pid, start_time };
+    if let Err(ops) = journal.try_submit(vec![op], When::Now) {
+        // There is no room now. A record that stays is found to be dead by the next daemon.
+        let journal = journal.clone();
+        drop(tokio::spawn(
+            async move { journal.submit(ops, When::Now).await },
+        ));
     }
 }
 

@@ -26,6 +26,9 @@ const HEAD_BYTES: usize = 8 * 1024;
 const FULL_QUEUE: Duration = Duration::from_millis(20);
 /// A row that the site did not answer for is asked for again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// So many pruned rows are asked of the site before what is new is looked at again, and for so long each.
+const OF_THE_SITE: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Task {
     /// Hands out what may go, and reads what is needed next.
@@ -158,44 +161,46 @@ impl Task {
         }
     }
 
-    /// Asks the journal for what is needed next, one thing at a time.
+    /// Asks the journal for what is needed next, one thing at a time: what is new first, for bodies may have to be asked
+    /// of the site.
     fn read(&mut self, now: Mono) {
         // A time that has come is over, else it would ring without end while the question is under way.
         self.ask_bodies_at = self.ask_bodies_at.filter(|at| now < *at);
         if self.reading.is_some() {
             return;
         }
-        let may_ask = self.ask_bodies_at.is_none();
         let Some(machine) = &self.machine else { return };
-        let journal = self.shared.journal.clone();
-        let unread = machine.poll_unread();
-        if !unread.is_empty() && may_ask {
-            let seqs = unread.to_vec();
-            let (session, name) = (self.setup.sessions.first().cloned(), self.name.clone());
-            self.reading = Some(Box::pin(async move {
-                let bodies = bodies(&journal, seqs, session, &name).await?;
-                Ok(Read::Bodies(bodies))
-            }));
-            return;
-        }
-        if let Some(event) = machine.poll_body().cloned() {
-            if !may_ask {
-                return;
-            }
-            let (session, name) = (self.setup.sessions.first().cloned(), self.name.clone());
-            self.reading = Some(Box::pin(async move {
-                let bodies = bodies(&journal, vec![event.seq], session, &name).await?;
-                let body = bodies.into_iter().next().map(|(_, body)| body);
-                Ok(Read::Body(event, body))
-            }));
-            return;
-        }
-        let Some((after, rows)) = machine.poll_read() else {
-            return;
-        };
-        if *self.head.borrow() > after {
+        let (journal, head) = (self.shared.journal.clone(), *self.head.borrow());
+        let fresh = machine.poll_read().filter(|(after, _)| head > *after);
+        if let Some((after, rows)) = fresh {
             self.reading = Some(Box::pin(async move {
                 Ok(Read::Rows(journal.read(after, rows).await?))
+            }));
+            return;
+        }
+        let (unread, body) = (machine.poll_unread(), machine.poll_body().cloned());
+        if (!unread.is_empty() || body.is_some()) && self.ask_bodies_at.is_none() {
+            let seqs = match &body {
+                Some(event) if unread.is_empty() => vec![event.seq],
+                _ => unread.to_vec(),
+            };
+            let is_deciding = unread.is_empty();
+            let session = self.setup.sessions.first().cloned();
+            let (name, is_away) = (self.name.clone(), self.needs.is_down());
+            self.reading = Some(Box::pin(async move {
+                let bodies = bodies(&journal, seqs, session, &name, is_away).await?;
+                Ok(match body.filter(|_| is_deciding) {
+                    Some(event) => {
+                        Read::Body(event, bodies.into_iter().next().map(|(_, body)| body))
+                    }
+                    None => Read::Bodies(bodies),
+                })
+            }));
+            return;
+        }
+        if let Some((after, rows)) = machine.poll_replay() {
+            self.reading = Some(Box::pin(async move {
+                Ok(Read::Replay(journal.read(after, rows).await?))
             }));
         }
     }
@@ -209,15 +214,16 @@ impl Task {
         let ask_again = Some(now.mono + ASK_AGAIN);
         match read {
             Read::Rows(rows) => machine.handle_rows(&rows, now),
+            Read::Replay(rows) => machine.handle_replay(&rows, now),
             Read::Body(_, None) => self.ask_bodies_at = ask_again,
             Read::Body(event, Some(body)) => {
                 self.ask_bodies_at = None;
                 machine.handle_body(&event, body, now);
             }
             Read::Bodies(bodies) => {
+                let is_stuck = bodies.is_empty();
                 machine.handle_bodies(bodies, now);
-                let is_done = machine.poll_unread().is_empty();
-                self.ask_bodies_at = ask_again.filter(|_| !is_done);
+                self.ask_bodies_at = ask_again.filter(|_| is_stuck);
             }
         }
     }
@@ -271,22 +277,24 @@ impl Task {
         }
     }
 
-    /// An event that was not answered in time: first `$/cancel`, then the end of the process.
+    /// An event that was not answered in time: first `$/cancel`, then the end of the process. What is late at the same
+    /// moment had its time, too.
     pub(super) fn check_deadlines(&mut self, now: Now) {
         if self.needs.waits() {
             return;
         }
         let Some(run) = &mut self.run else { return };
-        let hung = loop {
-            match run.flights.late(now.mono) {
-                None => break None,
-                Some(Late::Hung(open)) => break Some(open),
-                Some(Late::Cancel(id)) => run.peer.queue(|out| {
+        let mut hung = Vec::new();
+        while let Some(late) = run.flights.late(now.mono) {
+            match late {
+                Late::Hung(open) => hung.push(open),
+                Late::Cancel(id) => run.peer.queue(|out| {
                     write::notification(out, "$/cancel", &serde_json::json!({ "id": id }));
                 }),
             }
-        };
-        if let Some(open) = hung {
+        }
+        let mut first = None;
+        for open in hung {
             let waited = now.mono - open.since;
             let error = format!(
                 "event {}: no answer within {} s",
@@ -298,6 +306,9 @@ impl Task {
                 progress: None,
             };
             self.settle(&open, ended, now);
+            first.get_or_insert(error);
+        }
+        if let Some(error) = first {
             self.hung(error);
         }
     }
@@ -351,23 +362,30 @@ impl Task {
     }
 }
 
-/// Bodies from the journal; what was pruned there, from the site. One that is not in the answer is not known yet.
+/// Bodies from the journal; what was pruned there, from the site, a few at a time. One that is not in the answer is not
+/// known yet.
 async fn bodies(
     journal: &Journal,
     seqs: Vec<Seq>,
     session: Option<Session>,
     name: &PluginName,
+    is_away: bool,
 ) -> Bodies {
     let found = journal.bodies(&seqs).await?;
-    let mut bodies = Vec::new();
+    let (mut bodies, mut pruned) = (Vec::new(), Vec::new());
     for (seq, body) in seqs.into_iter().zip(found) {
         match body {
             Body::Here(body) => bodies.push((seq, Some(body))),
-            _ => {
-                if let Some(answer) = from_site(journal, seq, session.as_ref(), name).await? {
-                    bodies.push((seq, answer));
-                }
-            }
+            _ => pruned.push(seq),
+        }
+    }
+    pruned.truncate(if is_away { 0 } else { OF_THE_SITE });
+    for seq in pruned {
+        let asked = from_site(journal, seq, session.as_ref(), name);
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(answer) => bodies.extend(answer?.map(|answer| (seq, answer))),
+            // It does not answer: the others would wait as long.
+            Err(_) => break,
         }
     }
     Ok(bodies)

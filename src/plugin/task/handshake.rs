@@ -19,7 +19,7 @@ use crate::{
         run::{Asked, HANDSHAKE},
         setup::Setup,
     },
-    services::{AT_WORK, Background, Caller, CallerSetup, Mode, Phase, RESULT_BYTES, WAITING},
+    services::{AT_WORK, BothSides, Caller, CallerSetup, Mode, Phase, RESULT_BYTES, WAITING},
     site::permissions::Granted,
 };
 
@@ -178,7 +178,7 @@ impl Task {
         let filter = Filter::new(manifest, identity);
         let machine = Machine::new(self.name.clone(), policy, filter, cursor.position);
         let now = self.shared.clock.now();
-        self.machine = Some(resume(machine, &cursor, &events, now));
+        self.machine = Some(resume(machine, &cursor, &self.record.replays, &events, now));
         self.made_from = Some(made_from);
         Ok(())
     }
@@ -254,9 +254,13 @@ fn caller(
     )
     .map_err(|error| error.to_string())?;
     let effective = granted.effective();
-    let background = Background {
+    let background = BothSides {
         manifest: manifest.permissions.background.unwrap_or(false),
         operator: permissions.background.unwrap_or(false),
+    };
+    let upload = BothSides {
+        manifest: manifest.permissions.upload.unwrap_or(true),
+        operator: permissions.effective().upload,
     };
     let settings = &setup.settings;
     let caller = Caller::new(CallerSetup {
@@ -264,6 +268,8 @@ fn caller(
         sessions: setup.sessions.clone(),
         granted,
         background,
+        upload,
+        files: setup.files.clone(),
         sudo: settings
             .sudo
             .iter()
@@ -278,7 +284,7 @@ fn caller(
     });
     let told = message::Granted {
         sg: effective,
-        upload: false,
+        upload: upload.manifest && upload.operator,
         background: background.manifest && background.operator,
     };
     Ok((Arc::new(caller), told))

@@ -432,7 +432,15 @@ fn is_write(method: &str, params: Option<&RawValue>) -> bool {
         method: std::borrow::Cow<'a, str>,
     }
     match method {
-        "sg.create" | "sg.update" | "sg.delete" | "sg.revive" | "sg.batch" => true,
+        "sg.create"
+        | "sg.update"
+        | "sg.delete"
+        | "sg.revive"
+        | "sg.batch"
+        | "sg.upload"
+        | "sg.upload_thumbnail"
+        | "sg.upload_filmstrip_thumbnail"
+        | "sg.share_thumbnail" => true,
         "sg.rpc" => params
             .and_then(|params| serde_json::from_str::<Rpc<'_>>(params.get()).ok())
             .is_some_and(|rpc| methods::kind(&rpc.method) != Kind::Read),

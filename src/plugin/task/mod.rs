@@ -81,6 +81,8 @@ type Bodies = Result<Vec<(Seq, Option<Bytes>)>, JournalError>;
 /// What is read from the journal, one thing at a time.
 enum Read {
     Rows(Vec<Arc<Event>>),
+    /// Rows of a replay.
+    Replay(Vec<Arc<Event>>),
     /// None: nobody could say; none within: it is gone.
     Body(Arc<Event>, Option<Option<Bytes>>),
     Bodies(Vec<(Seq, Option<Bytes>)>),

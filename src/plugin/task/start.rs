@@ -5,11 +5,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 use sgeventd_protocol::message::Reason;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Spawning, Task};
+use super::{Spawning, Task, fate::forget_child};
 use crate::{
     config::{KillScope, TrafficDetail},
     ident::{Generation, PluginName},
-    journal::{ChildRecord, Op},
+    journal::{ChildRecord, Journal, Op},
     plugin::{
         diagnose::explain,
         life::{Input, State},
@@ -169,25 +169,38 @@ async fn spawn(
             return Err(said.await.unwrap_or_default());
         }
     };
+    let mut unrecorded = Unrecorded {
+        is_over: false,
+        journal: shared.journal.clone(),
+        pid: child.pid,
+        start_time: child.start_time,
+    };
     let record = ChildRecord {
         plugin: name.clone(),
         pid: child.pid,
         start_time: child.start_time,
         boot_id: process::boot_id().into(),
     };
-    let unrecorded = KillGroup(child.pid);
     let recorded = shared.journal.write(Op::ChildPut(record)).await;
     recorded.map_err(|error| format!("the process cannot be recorded: {error}"))?;
     crate::fail::at("spawn.recorded");
-    std::mem::forget(unrecorded);
+    unrecorded.is_over = true;
     Ok((child, permit))
 }
 
-/// A process that is not recorded must not live on.
-struct KillGroup(i32);
+/// A process that is not recorded must not live on, and its record not without it: that may be on its way.
+struct Unrecorded {
+    is_over: bool,
+    journal: Journal,
+    pid: i32,
+    start_time: u64,
+}
 
-impl Drop for KillGroup {
+impl Drop for Unrecorded {
     fn drop(&mut self) {
-        process::kill_group(self.0);
+        if !self.is_over {
+            process::kill_group(self.pid);
+            forget_child(&self.journal, self.pid, self.start_time);
+        }
     }
 }

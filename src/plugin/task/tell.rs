@@ -8,10 +8,7 @@ use crate::{
     clock::{Mono, Now, millis},
     dispatch::Machine,
     journal::CursorChange,
-    plugin::{
-        life::{Cause, State},
-        report::PluginReport,
-    },
+    plugin::{life::State, report::PluginReport, told},
     services::Level,
 };
 
@@ -134,62 +131,39 @@ impl Task {
         CauseKey::of_plugin(&self.name, kind)
     }
 
-    fn raise(&self, kind: &'static str, grade: Grade, sentence: String, by_itself: &str) {
-        let alert = Alert {
-            plugin: Some(self.name.clone()),
-            by_itself: by_itself.to_owned(),
+    /// Begins an alert of this plugin, with what waits and its last words.
+    fn raise(&self, alert: Alert) {
+        let machine = self.machine.as_ref();
+        self.shared.alerts.begin(Alert {
             recipients: self.setup.recipients(self.emails.as_ref()),
             excerpt: self.last_error.clone(),
-            waits: self.machine.as_ref().map(|machine| {
-                machine.open_len() as u64
-                    + self.head.borrow().0.saturating_sub(machine.position().0)
+            waits: machine.map(|machine| {
+                let behind = self.head.borrow().0.saturating_sub(machine.position().0);
+                machine.open_len() as u64 + behind
             }),
-            ..Alert::new(self.key(kind), kind, grade, sentence)
-        };
-        self.shared.alerts.begin(alert);
+            ..alert
+        });
     }
 
     pub(super) fn tell_disabled(&self) {
-        let State::Disabled { cause, .. } = self.life.state() else {
-            return;
-        };
-        let first = cause.sentence();
-        let first = first.lines().next().unwrap_or_default();
-        let by_itself = match cause {
-            Cause::Manifest(_) | Cause::OnError(_) => {
-                "It starts again when its file changes; it goes on where it stopped, and no event is lost."
-            }
-            _ => {
-                "It starts again when its file changes, and is tried once an hour; no event is lost."
-            }
-        };
-        let sentence = format!("{} is disabled: {first}", self.name);
-        self.shared.alerts.end(&self.key("start"));
-        self.raise("disabled", Grade::Error, sentence, by_itself);
+        if let State::Disabled { cause, .. } = self.life.state() {
+            self.shared.alerts.end(&self.key("start"));
+            self.raise(told::disabled(&self.name, cause));
+        }
     }
 
     pub(super) fn tell_recovered(&self) {
-        for kind in ["start", "disabled", "invalid", "unkillable"] {
+        for kind in told::LASTING {
             self.shared.alerts.end(&self.key(kind));
         }
     }
 
-    /// What the kernel refuses to start is not mended by a second try.
     pub(super) fn tell_no_start(&self, error: &str) {
-        let first = error.lines().next().unwrap_or_default();
-        let sentence = format!("{} cannot be started: {first}", self.name);
-        let by_itself = "It is tried again, and at once when its file changes; no event is lost.";
-        self.raise("start", Grade::Error, sentence, by_itself);
+        self.raise(told::no_start(&self.name, error));
     }
 
     pub(super) fn tell_invalid(&self, error: &str) {
-        let first = error.lines().next().unwrap_or_default();
-        let sentence = format!(
-            "the changed {} does not work, the old one goes on: {first}",
-            self.setup.file
-        );
-        let by_itself = "The next change of the file is tried again.";
-        self.raise("invalid", Grade::Error, sentence, by_itself);
+        self.raise(told::invalid(&self.name, &self.setup.file, error));
     }
 
     pub(super) fn tell_host(&self) {
@@ -207,9 +181,7 @@ impl Task {
     }
 
     pub(super) fn tell_unkillable(&self) {
-        let sentence = format!("{} does not die, not even by SIGKILL", self.name);
-        let by_itself = "No new process is started before the old one is gone.";
-        self.raise("unkillable", Grade::Error, sentence, by_itself);
+        self.raise(told::unkillable(&self.name));
     }
 
     pub(super) fn tell_dead(&self, change: &CursorChange) {
@@ -249,12 +221,12 @@ impl Task {
         let limit = millis(*self.shared.lag.borrow());
         if report.lag_ms > limit {
             let sentence = format!("{} is {} min behind", self.name, report.lag_ms / 60_000);
-            self.raise(
-                "lag",
-                Grade::Warning,
-                sentence,
-                "It goes on with what waits.",
-            );
+            let alert = Alert::new(self.key("lag"), "lag", Grade::Warning, sentence);
+            self.raise(Alert {
+                plugin: Some(self.name.clone()),
+                by_itself: "It goes on with what waits.".to_owned(),
+                ..alert
+            });
         } else {
             self.shared.alerts.end(&self.key("lag"));
         }

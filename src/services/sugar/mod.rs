@@ -3,6 +3,7 @@
 //! In: a method and its params. Out: a [`Plan`]: one rpc, a reading of pages, or an answer without the site.
 //! Never: the site, a permission, values taken apart further than the official client does. Pure.
 
+pub(super) mod files;
 mod filters;
 pub(super) mod find;
 pub(super) mod json;
@@ -31,6 +32,8 @@ pub(super) enum Plan {
     },
     /// Rows, page by page.
     Find(Box<find::Find>),
+    /// A file to or from the site.
+    File(files::Plan),
     /// Nothing to send: the answer is known.
     Answered(Box<RawValue>),
 }
@@ -50,6 +53,13 @@ pub(super) fn plan(method: &str, params: &RawValue) -> Result<Plan, Bad> {
         "sg.schema_entity_read" => schema::whole("schema_entity_read", params),
         "sg.schema_field_read" => schema::field(params),
         "sg.text_search" => schema::text_search(params),
+        "sg.upload" => files::send(params, None).map(Plan::File),
+        "sg.upload_thumbnail" => files::send(params, Some(files::THUMBNAIL)).map(Plan::File),
+        "sg.upload_filmstrip_thumbnail" => {
+            files::send(params, Some(files::FILMSTRIP)).map(Plan::File)
+        }
+        "sg.share_thumbnail" => files::share(params).map(Plan::File),
+        "sg.download" => files::fetch(params).map(Plan::File),
         "sg.rpc" => raw_call(params),
         other => Err(format!("{other} is not served")),
     }

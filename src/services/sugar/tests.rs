@@ -42,6 +42,7 @@ fn payloads_are_those_of_the_official_client() {
                 ("read".to_owned(), Some(payload))
             }
             Plan::Answered(answer) => panic!("{line}: answered {answer}"),
+            Plan::File(plan) => panic!("{line}: a file: {plan:?}"),
         };
         let payload = payload.map_or(Value::Null, |raw| serde_json::from_str(raw.get()).unwrap());
         assert_eq!((&*rpc, payload), (case.rpc, case.payload), "{line}");

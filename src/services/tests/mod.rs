@@ -2,4 +2,4 @@
 
 mod rules;
 mod site;
-mod support;
+pub(super) mod support;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::support::{Bench, allowing, within};
 use crate::{
     secret::Secret,
-    services::{Background, CallContext, Mode, Phase},
+    services::{BothSides, CallContext, Mode, Phase},
     site::tests::server::{Move, Server},
 };
 
@@ -50,7 +50,7 @@ async fn a_credential_is_never_handed_out() {
 async fn before_start_only_reads_are_served() {
     let server = site().await;
     let bench = Bench::new(&server.url, |setup| {
-        setup.background = Background::default();
+        setup.background = BothSides::default();
     });
     let outcome = async |phase, method, params| {
         let answer = bench
@@ -97,7 +97,7 @@ async fn background_says_which_side_is_missing() {
             "manifest of notes: \"permissions\": {\"background\": true}",
         ),
     ] {
-        let bench = bench(Background { manifest, operator });
+        let bench = bench(BothSides { manifest, operator });
         let error = bench.call_in(&outside, "sg.find", FIND).await.unwrap_err();
         assert!(error.message.ends_with(needed), "{error}");
     }

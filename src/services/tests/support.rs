@@ -11,7 +11,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     ident::{EventId, PluginName},
     services::{
-        Background, CallContext, Caller, CallerSetup, FIRST_REQUEST_ID, Mode, Observer, OpenEvent,
+        BothSides, CallContext, Caller, CallerSetup, FIRST_REQUEST_ID, Mode, Observer, OpenEvent,
         Phase, RpcError, Services, StateError, StateStore, Withheld,
     },
     site::{
@@ -22,7 +22,7 @@ use crate::{
 
 /// A store that takes 100 KiB.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<HashMap<String, Box<RawValue>>>);
+pub(in crate::services) struct Memory(Mutex<HashMap<String, Box<RawValue>>>);
 
 const LIMIT: usize = 100 << 10;
 
@@ -71,7 +71,7 @@ impl StateStore for Memory {
 
 /// Keeps what was withheld.
 #[derive(Default)]
-pub(super) struct Notes(pub(super) Mutex<Vec<String>>);
+pub(in crate::services) struct Notes(pub(in crate::services) Mutex<Vec<String>>);
 
 impl Observer for Notes {
     fn withheld(&self, write: &Withheld<'_>) {
@@ -84,24 +84,29 @@ impl Observer for Notes {
 }
 
 /// One plugin and the services.
-pub(super) struct Bench {
-    pub(super) services: Services,
-    pub(super) notes: Arc<Notes>,
-    pub(super) caller: Caller,
+pub(in crate::services) struct Bench {
+    pub(in crate::services) services: Services,
+    pub(in crate::services) notes: Arc<Notes>,
+    pub(in crate::services) caller: Caller,
 }
 
 impl Bench {
     /// A plugin that may do everything, with a change.
-    pub(super) fn new(url: &str, change: impl FnOnce(&mut CallerSetup)) -> Self {
+    pub(in crate::services) fn new(url: &str, change: impl FnOnce(&mut CallerSetup)) -> Self {
         let notes = Arc::new(Notes::default());
         let mut setup = CallerSetup {
             plugin: PluginName::new("notes"),
             sessions: vec![session(url)],
             granted: Granted::everything(),
-            background: Background {
+            background: BothSides {
                 manifest: true,
                 operator: true,
             },
+            upload: BothSides {
+                manifest: true,
+                operator: true,
+            },
+            files: Arc::default(),
             sudo: Vec::new(),
             mode: Mode::Live,
             uses_session_uuid: true,
@@ -115,7 +120,7 @@ impl Bench {
     }
 
     /// A call while these events are open.
-    pub(super) async fn call_in(
+    pub(in crate::services) async fn call_in(
         &self,
         context: &CallContext,
         method: &str,
@@ -130,12 +135,16 @@ impl Bench {
     }
 
     /// A call within one event.
-    pub(super) async fn call(&self, method: &str, params: &str) -> Result<String, RpcError> {
+    pub(in crate::services) async fn call(
+        &self,
+        method: &str,
+        params: &str,
+    ) -> Result<String, RpcError> {
         self.call_in(&within(1), method, params).await
     }
 
     /// The code and the data of a call that fails.
-    pub(super) async fn refused(&self, method: &str, params: &str) -> (i32, Value) {
+    pub(in crate::services) async fn refused(&self, method: &str, params: &str) -> (i32, Value) {
         let error = self.call(method, params).await.expect_err("it is refused");
         (
             error.code as i32,
@@ -145,7 +154,7 @@ impl Bench {
 }
 
 /// So many open events, with ids from 70 on.
-pub(super) fn within(events: u64) -> CallContext {
+pub(in crate::services) fn within(events: u64) -> CallContext {
     let open = (0..events).map(|n| OpenEvent {
         request_id: FIRST_REQUEST_ID + n,
         event_id: EventId(70 + i64::try_from(n).unwrap()),
@@ -159,7 +168,7 @@ pub(super) fn within(events: u64) -> CallContext {
 }
 
 /// Grants of the operator; the manifest asks for everything.
-pub(super) fn allowing(grants: &[&str]) -> Granted {
+pub(in crate::services) fn allowing(grants: &[&str]) -> Granted {
     Granted {
         manifest: Grants::everything(),
         operator: Grants::parse(grants).unwrap(),

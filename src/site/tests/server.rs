@@ -117,6 +117,12 @@ impl Server {
         server
     }
 
+    /// From now on it does what another list says.
+    pub(crate) fn then(&self, moves: impl IntoIterator<Item = Move>) {
+        let mut state = self.state.lock().expect("no panic inside");
+        state.moves = moves.into_iter().collect();
+    }
+
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state.lock().expect("no panic inside").asked.clone()

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{KEY, Site};
+use super::{KEY, Site, yardstick::Yardstick};
 
 /// How far the clock moves at once.
 const STEP: Duration = Duration::from_secs(1);
@@ -37,11 +37,13 @@ pub(crate) struct Frozen {
     journal: Journal,
     alerts: Alerts,
     report: watch::Receiver<SiteReport>,
+    /// The kinds of the alerts by their causes.
+    kinds: BTreeMap<String, &'static str>,
     /// Alerts that began (true) or were over, and when.
     told: Vec<(Instant, String, bool)>,
     running: JoinHandle<Result<(), JournalError>>,
     stop: CancellationToken,
-    _orders: channel::Sender<Message>,
+    orders: channel::Sender<Message>,
     /// While a blocking task runs, a paused clock does not move by itself: not even while sockets are waited for.
     _still: mpsc::Sender<()>,
 }
@@ -76,13 +78,15 @@ impl Frozen {
             journal,
             alerts,
             report,
+            kinds: BTreeMap::new(),
             told: Vec::new(),
             running,
             stop,
-            _orders: orders,
+            orders,
             _still: still,
         };
         frozen.until_read().await;
+        frozen.until_quiet().await;
         frozen
     }
 
@@ -110,6 +114,10 @@ impl Frozen {
     }
 
     fn listen(&mut self) {
+        for open in self.alerts.open() {
+            let key = open.alert.key.to_string();
+            self.kinds.insert(key, open.alert.kind);
+        }
         let open = self.alerts();
         let is_open = |key: &String| open.contains(key);
         let mut lasting: BTreeMap<String, bool> = BTreeMap::new();
@@ -135,6 +143,27 @@ impl Frozen {
             .collect()
     }
 
+    /// How many alerts began (true) or were over, by kind.
+    pub(crate) fn told(&self, has_begun: bool) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        for (_, key, _) in self.told.iter().filter(|told| told.2 == has_begun) {
+            *counts.entry(self.kinds[key].to_owned()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The line of a run on such a clock: there are no plugins, so it is what ingest does.
+    pub(crate) async fn judged(self, mut line: Yardstick) -> Yardstick {
+        line.alerts = Some(self.told(true));
+        line.recovered = Some(self.told(false));
+        let truth = self.site.truth();
+        let found = self.end().await;
+        let lost = truth.iter().filter(|id| !found.contains(id));
+        line.lost = Some(lost.count() as u64);
+        assert_eq!(found, truth, "in order, each once");
+        line
+    }
+
     /// When the site was asked since a time, after it.
     pub(crate) fn asked_since(&self, begun: Instant) -> Vec<Duration> {
         self.site.asked_since(begun)
@@ -146,14 +175,63 @@ impl Frozen {
         open.map(|open| open.alert.key.to_string()).collect()
     }
 
+    /// Moves the clock until the journal has all that is readable, in whatever order it became so.
+    pub(crate) async fn until_all(&mut self) {
+        for _ in 0..STEPS_MAX {
+            let truth = self.site.truth();
+            let found = self.journaled().await;
+            if truth.iter().all(|id| found.contains(id)) {
+                return;
+            }
+            self.pass(STEP).await;
+        }
+        panic!("never all: {:?}", self.report.borrow());
+    }
+
+    /// The ids in the journal in its order.
+    pub(crate) async fn journaled(&self) -> Vec<i64> {
+        let read = self.journal.read(Seq(0), 1000).await.expect("events");
+        read.iter().map(|event| event.facts.event_id.0).collect()
+    }
+
+    /// What `status` would say of the site.
+    pub(crate) fn report(&self) -> SiteReport {
+        self.report.borrow().clone()
+    }
+
+    /// An operator accepts the site as it is, from an id on.
+    pub(crate) async fn accept(&self, from: i64) {
+        let (done, answer) = tokio::sync::oneshot::channel();
+        let accept = Message::Accept(EventId(from), done);
+        self.orders.send(accept).await.expect("ingest runs");
+        answer.await.expect("an answer").expect("accepted");
+    }
+
     /// Waits until everything is read, stops, and returns the ids in the journal in its order.
     pub(crate) async fn end(mut self) -> Vec<i64> {
         self.until_read().await;
+        self.close().await
+    }
+
+    /// Stops as it is, and returns the ids in the journal in its order.
+    pub(crate) async fn close(self) -> Vec<i64> {
         self.stop.cancel();
         self.running.await.expect("no panic").expect("no error");
         let read = self.journal.read(Seq(0), 1000).await.expect("events");
         self.journal.close().await;
         read.iter().map(|event| event.facts.event_id.0).collect()
+    }
+
+    /// Moves the clock to an instant at which nothing is asked: tests count the questions from there on.
+    async fn until_quiet(&mut self) {
+        for _ in 0..STEPS_MAX {
+            let asked = self.site.sandbox.asked();
+            if asked.last().is_none_or(|asked| asked.at < Instant::now()) {
+                return;
+            }
+            self.pass(STEP).await;
+        }
+        panic!("asked at each instant");
     }
 
     async fn until_read(&mut self) {

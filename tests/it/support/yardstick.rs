@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a run came to. The words are those of `docs/reliability.md`.
+/// What a run came to; none: not measured in it. The words are those of `docs/reliability.md`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Yardstick {
     /// The name of the run, such as `kill-loop` or `site-503`.
@@ -17,18 +17,20 @@ pub(crate) struct Yardstick {
     /// Rows of the table of faults, such as `1` or `15`.
     pub(crate) rows: Vec<u32>,
     /// Events readable on the site that are in neither a settled log nor a dead letter nor named in the gap log.
-    pub(crate) lost: u64,
+    pub(crate) lost: Option<u64>,
     /// Handled more than once.
-    pub(crate) dup: u64,
+    pub(crate) dup: Option<u64>,
     /// The most that the crashes of the run allow: the window and the answers of the last commit interval, for each.
-    pub(crate) dup_bound: u64,
+    pub(crate) dup_bound: Option<u64>,
     /// Inversions of `seq` within a lane.
-    pub(crate) order: u64,
+    pub(crate) order: Option<u64>,
     /// Plugins with a backlog and without progress, 30 s after the fault ended.
-    pub(crate) stuck: u64,
-    /// Alerts by kind.
-    pub(crate) alerts: BTreeMap<String, u64>,
-    /// The p99 of other plugins during the fault, divided by that before; none: not measured in this run.
+    pub(crate) stuck: Option<u64>,
+    /// Alerts that began, by kind: what the daemon said.
+    pub(crate) alerts: Option<BTreeMap<String, u64>>,
+    /// Alerts that it said to be over, by kind.
+    pub(crate) recovered: Option<BTreeMap<String, u64>>,
+    /// The p99 of other plugins during the fault, divided by that before.
     pub(crate) quiet: Option<f64>,
     /// What is special to the run.
     #[serde(default)]
@@ -39,7 +41,7 @@ pub(crate) struct Yardstick {
 }
 
 impl Yardstick {
-    /// A run in which nothing was counted yet.
+    /// A run in which nothing was measured yet.
     pub(crate) fn of(run: &str, rows: &[u32]) -> Self {
         Self {
             run: run.to_owned(),
@@ -63,10 +65,54 @@ impl Yardstick {
         assert!(self.is_passed(), "{line}");
     }
 
-    /// True when nothing is violated.
+    /// Adds what another run came to.
+    pub(crate) fn add(&mut self, other: Self) {
+        let counts = [
+            (&mut self.lost, other.lost),
+            (&mut self.dup, other.dup),
+            (&mut self.dup_bound, other.dup_bound),
+            (&mut self.order, other.order),
+            (&mut self.stuck, other.stuck),
+        ];
+        for (sum, more) in counts {
+            *sum = sum.iter().chain(&more).copied().reduce(|a, b| a + b);
+        }
+        let told = [
+            (&mut self.alerts, other.alerts),
+            (&mut self.recovered, other.recovered),
+        ];
+        for (sum, more) in told {
+            let Some(more) = more else { continue };
+            let sum = sum.get_or_insert_default();
+            for (kind, count) in more {
+                *sum.entry(kind).or_default() += count;
+            }
+        }
+        self.is_violated |= other.is_violated;
+    }
+
+    /// Each of these kinds of alert began once and was over once, and there was no other.
+    pub(crate) fn told_and_over(&self, kinds: &[&str]) {
+        self.told(kinds, kinds);
+    }
+
+    /// Each of these kinds of alert began once, some of them were over once, and there was no other.
+    pub(crate) fn told(&self, kinds: &[&str], over: &[&str]) {
+        let each_once = |kinds: &[&str]| kinds.iter().map(|kind| ((*kind).to_owned(), 1)).collect();
+        assert_eq!(self.alerts, Some(each_once(kinds)), "{}: begun", self.run);
+        assert_eq!(self.recovered, Some(each_once(over)), "{}: over", self.run);
+    }
+
+    /// True when nothing that was measured is violated.
     fn is_passed(&self) -> bool {
-        let is_clean = (self.lost, self.order, self.stuck) == (0, 0, 0) && !self.is_violated;
-        is_clean && self.dup <= self.dup_bound && self.quiet.is_none_or(|quiet| quiet <= 1.5)
+        let none_of = |figure: Option<u64>| figure.is_none_or(|count| count == 0);
+        let is_clean = [self.lost, self.order, self.stuck].into_iter().all(none_of);
+        let is_bounded = match (self.dup, self.dup_bound) {
+            (Some(dup), bound) => dup <= bound.unwrap_or(0),
+            (None, _) => true,
+        };
+        let is_quiet = self.quiet.is_none_or(|quiet| quiet <= 1.5);
+        is_clean && is_bounded && is_quiet && !self.is_violated
     }
 }
 
@@ -89,10 +135,11 @@ fn each_figure_alone_fails_a_run() {
     let good = Yardstick::of("good", &[]).with("note", 1);
     assert!(good.is_passed());
     for spoil in [
-        (|run: &mut Yardstick| run.lost = 1) as fn(&mut Yardstick),
-        |run| run.order = 1,
-        |run| run.stuck = 1,
-        |run| run.dup = 1,
+        (|run: &mut Yardstick| run.lost = Some(1)) as fn(&mut Yardstick),
+        |run| run.order = Some(1),
+        |run| run.stuck = Some(1),
+        |run| run.dup = Some(1),
+        |run| (run.dup, run.dup_bound) = (Some(3), Some(2)),
         |run| run.quiet = Some(1.6),
         |run| run.is_violated = true,
     ] {

@@ -34,13 +34,25 @@ class Site:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
+    def armed(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/_sandbox/ctl", timeout=10) as answer:
+            return json.load(answer)
+
+    def ctl(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Gives an order by the command."""
+        command = [BINARY, "sandbox", "ctl", *words]
+        environment = {**os.environ, "SGEVENTD_SANDBOX": self.url}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
     def truth(self) -> list[int]:
         with urllib.request.urlopen(f"{self.url}/_sandbox/truth", timeout=10) as answer:
             return json.load(answer)["ids"]
 
 
-def start(scenario: str) -> Iterator[Site]:
-    command = [BINARY, "sandbox", "--script", "tests", "--scenario", scenario, "--seed", "7", "--json"]
+def start(scenario: str | None, *more: str, script: str = "tests") -> Iterator[Site]:
+    command = [BINARY, "sandbox", "--script", script, "--seed", "7", "--json", *more]
+    if scenario is not None:
+        command += ["--scenario", scenario]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -6,11 +6,30 @@ Never: a difference between the two.
 """
 
 import datetime
+import hashlib
 import json
+import os
 import re
+import tempfile
 
 PROJECT = {"type": "Project", "id": 1}
 COUNT = [{"field": "id", "type": "count"}]
+
+
+def a_file(name, size=0):
+    """Writes a file where a plugin may; returns its path."""
+    path = os.path.join(tempfile.mkdtemp(), name)
+    with open(path, "wb") as file:
+        file.write(b"<" + b"0123456789abcdef" * (size // 16) + b">")
+    return path
+
+
+def fetched(download):
+    """What a download wrote; `download` is given where."""
+    path = os.path.join(tempfile.mkdtemp(), "fetched")
+    assert download(path) == path
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def calls(sg):
@@ -72,6 +91,36 @@ def calls(sg):
         "Shot", [], COUNT, grouping=[{"field": "project", "type": "exact", "direction": "asc"}]
     )
     yield "summarize dates", lambda: sg.summarize("Task", [], [{"field": "due_date", "type": "latest"}])
+    yield "create for files", lambda: keep("version", sg.create("Version", {"code": "v", "project": PROJECT}))
+    yield "upload", lambda: keep("attachment", sg.upload("Note", kept["note"]["id"], a_file("größe 1;x.txt", 100)))
+    yield "upload to a field", lambda: sg.upload(
+        "Version", kept["version"]["id"], a_file("b.mov", 5000), "sg_uploaded_movie", "Take 7", "one,two"
+    )
+    yield "upload in parts", lambda: sg.upload(
+        "Version", kept["version"]["id"], a_file("c.mov", 20_000_001), field_name="sg_uploaded_movie", created_at=moment
+    )
+    yield "upload_thumbnail", lambda: sg.upload_thumbnail("Version", kept["version"]["id"], a_file("d.png", 50))
+    yield "upload_filmstrip_thumbnail", lambda: sg.upload_filmstrip_thumbnail(
+        "Version", kept["version"]["id"], a_file("e.png", 50)
+    )
+    yield "share_thumbnail", lambda: sg.share_thumbnail([kept["shot"]], source_entity=kept["version"])
+    yield "share_thumbnail of a file", lambda: sg.share_thumbnail(
+        kept["rows"][1:3], thumbnail_path=a_file("f.png", 50)
+    )
+    yield "share_thumbnail with one", lambda: sg.share_thumbnail([kept["rows"][3]], thumbnail_path=a_file("g.png", 50))
+    yield "what was uploaded", lambda: sg.find(
+        "Attachment", [], ["display_name", "filename", "file_size", "file_extension", "tag_list", "attachment_links", "created_at"]
+    )
+    yield "whose thumbnail is there", lambda: [bool(row["image"]) for row in sg.find("Shot", [], ["image"])]
+    yield "download", lambda: fetched(lambda path: sg.download_attachment(kept["attachment"], path))
+    yield "download of a link", lambda: fetched(
+        lambda path: sg.download_attachment({"type": "Attachment", "id": kept["attachment"]}, file_path=path)
+    )
+    yield "download of a field", lambda: fetched(
+        lambda path: sg.download_attachment(
+            sg.find_one("Version", [["id", "is", kept["version"]["id"]]], ["sg_uploaded_movie"])["sg_uploaded_movie"], path
+        )
+    )
     yield "delete", lambda: sg.delete("Shot", kept["shot"]["id"])
     yield "delete again", lambda: sg.delete("Shot", kept["shot"]["id"])
     yield "a link to what is gone", lambda: sg.find_one("Task", [["id", "is", kept["task"]["id"]]], ["entity"])

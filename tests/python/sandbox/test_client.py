@@ -46,7 +46,7 @@ def test_a_session_token_is_as_good_as_a_key(site, sg):
 def test_schema(sg):
     schema = sg.schema_read()
     assert schema["Shot"]["code"]["data_type"]["value"] == "text"
-    assert schema["Task"]["entity"]["properties"]["valid_types"]["value"] == ["Shot", "Asset", "Sequence"]
+    assert schema["Task"]["entity"]["properties"]["valid_types"]["value"][:3] == ["Shot", "Asset", "Sequence"]
     assert "EventLogEntry" in sg.schema_entity_read()
     assert list(sg.schema_field_read("Shot", "sg_status_list")) == ["sg_status_list"]
     with pytest.raises(shotgun_api3.Fault, match="Shot.nope doesn't exist"):
@@ -208,4 +208,7 @@ def test_groups_are_counted(show: Site):
     grouping = [{"field": "sg_status_list", "type": "exact", "direction": "asc"}]
     told = sg.summarize("Task", [], [{"field": "id", "type": "count"}], grouping=grouping)
     assert told["summaries"] == {"id": 32}
-    assert told["groups"] == [{"group_name": "wtg", "group_value": "wtg", "summaries": {"id": 32}}]
+    counts = {"apr": 6, "fin": 6, "ip": 6, "rdy": 4, "rev": 8, "wtg": 2}
+    assert told["groups"] == [
+        {"group_name": name, "group_value": name, "summaries": {"id": count}} for name, count in counts.items()
+    ]

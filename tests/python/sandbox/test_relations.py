@@ -30,6 +30,10 @@ STATUS = ("Version", "sg_status_list", {"a": "rev", "b": "vwd", "c": None})
 ENTITY_TYPE = ("Step", "entity_type", {"a": "Shot", "b": "Asset", "c": None})
 ENTITY = ("Task", "entity", {"a": "shot", "b": "asset", "c": None})
 MULTI = ("Note", "note_links", {"a": ["shot", "asset"], "b": ["asset"], "c": []})
+CURRENCY = ("Task", "cost", {"a": 0.0, "b": 99.5, "c": None})
+TIMECODE = ("Shot", "timecode_cut_in", {"a": 0, "b": 5000, "c": None})
+COLOR = ("Task", "color", {"a": "255,0,0", "b": "pipeline_step", "c": None})
+TAG_LIST = ("Shot", "tag_list", {"a": ["Wet", "night"], "b": ["night"], "c": None})
 ADDRESSING = ("Note", "addressings_to", {"a": ["ada", "group"], "b": ["group"], "c": []})
 
 # relation, values, which rows.
@@ -77,6 +81,19 @@ TABLES = {
         ("is", ["shot"], "a"), ("is_not", ["shot"], "bc"), ("is", [None], "c"), ("type_is", ["Shot"], "a"), ("type_is_not", ["Shot"], "bc"),
         ("name_contains", ["hero"], "ab"), ("name_not_contains", ["hero"], "c"), ("in", ["shot", "asset"], "ab"), ("not_in", ["shot"], "bc"),
     ],
+    CURRENCY[:2]: [
+        ("is", [0], "a"), ("is_not", [0], "bc"), ("less_than", [99.5], "a"), ("greater_than", [0], "b"), ("between", [0, 100], "ab"),
+        ("not_between", [1, 100], "ac"), ("in", [99.5, 7], "b"), ("not_in", [99.5], "ac"),
+    ],
+    TIMECODE[:2]: [
+        ("is", [0], "a"), ("is_not", [0], "bc"), ("greater_than", [0], "b"), ("less_than", [5000], "a"),
+        ("between", [0, 5000], "ab"), ("in", [5000], "b"), ("not_in", [5000], "ac"),
+    ],
+    COLOR[:2]: [("is", ["255,0,0"], "a"), ("is_not", ["255,0,0"], "bc"), ("in", ["PIPELINE_STEP", "x"], "b"), ("not_in", ["255,0,0"], "bc")],
+    TAG_LIST[:2]: [
+        ("is", ["wet"], "a"), ("is", ["night"], "ab"), ("is_not", ["wet"], "bc"), ("name_contains", ["IGH"], "ab"),
+        ("name_not_contains", ["we"], "bc"), ("name_id", ["wet"], "a"),
+    ],
     ADDRESSING[:2]: [
         ("is", ["ada"], "a"), ("is_not", ["ada"], "bc"), ("contains", ["group"], "ab"), ("not_contains", ["ada"], "bc"),
         ("in", ["ada", "group"], "ab"), ("type_is", ["Group"], "ab"), ("type_is_not", ["HumanUser"], "bc"),
@@ -105,6 +122,11 @@ LEGAL = {
     "image": "is is_not",
 }
 LEGAL["date_time"] = LEGAL["date"]
+LEGAL["currency"] = LEGAL["number"]
+LEGAL["timecode"] = LEGAL["duration"]
+LEGAL["color"] = LEGAL["list"]
+LEGAL["tag_list"] = "is is_not name_contains name_not_contains name_id"
+LEGAL["jsonb"] = "is is_not contains not_contains"
 NEVER = {"serializable", "password", "url"}
 
 
@@ -123,6 +145,7 @@ class Stage:
         self.rows = {}
         for kind, field, values in (
             TEXT, NUMBER, FLOAT, PERCENT, DURATION, CHECKBOX, DATE, LIST, STATUS, ENTITY_TYPE, ENTITY, MULTI, ADDRESSING,
+            CURRENCY, TIMECODE, COLOR, TAG_LIST,
         ):  # fmt: skip
             self.rows[kind, field] = {letter: self.make(kind, field, value) for letter, value in values.items()}
 
@@ -166,7 +189,7 @@ def test_every_relation_of_every_data_type_is_in_a_table(stage):
         assert {row[0] for row in TABLES[kind, field]} == set(LEGAL[word].split()), word
     tested = {schema[kind][field]["data_type"]["value"] for kind, field in TABLES}
     # The others have tests of their own below.
-    assert set(LEGAL) - tested == {"date_time", "uuid", "image"}
+    assert set(LEGAL) - tested == {"date_time", "uuid", "image", "jsonb"}
 
 
 def test_the_site_names_the_relations_that_a_field_has(stage):
@@ -318,3 +341,26 @@ def test_archived_projects_are_shown_unless_they_shall_not(stage):
 def test_a_preset_that_is_not_known_is_a_fault(stage):
     with pytest.raises(shotgun_api3.Fault, match="preset"):
         stage.sg.find("Shot", [], additional_filter_presets=[{"preset_name": "NONSENSE"}])
+
+
+def test_the_latest_are_those_of_what_the_filters_leave(stage):
+    sg = stage.sg
+    project = sg.create("Project", {"name": "latest"})
+    shots = [sg.create("Shot", {"code": f"latest_{name}", "project": project}) for name in "ab"]
+    made = [
+        sg.create("Version", {"code": f"v{number}", "project": project, "entity": shot, "sg_status_list": state})
+        for number, (shot, state) in enumerate([(shots[0], "rev"), (shots[0], "vwd"), (shots[1], "rev")])
+    ]
+    latest = [{"preset_name": "LATEST", "latest_by": "ENTITIES_CREATED_AT"}]
+
+    def codes(*filters):
+        of = [["project", "is", project], *filters]
+        found = sg.find("Version", of, ["code"], additional_filter_presets=latest)
+        return [version["code"] for version in found]
+
+    assert codes() == ["v1", "v2"]
+    assert codes(["sg_status_list", "is", "rev"]) == ["v0", "v2"]
+    one = sg.find_one("Version", [["id", "is", made[0]["id"]]], additional_filter_presets=latest)
+    assert one["id"] == made[0]["id"]
+    sg.delete("Version", made[1]["id"])
+    assert codes() == ["v0", "v2"]

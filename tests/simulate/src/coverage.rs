@@ -11,7 +11,8 @@ pub(crate) type Transition = (&'static str, &'static str, &'static str, &'static
 
 /// Seeds that take what the first thousand do not: `simulate --seeds 60000 --all --rare` finds them.
 pub(crate) const RARE: &[u64] = &[
-    1414, 1596, 1637, 1973, 2143, 2235, 2709, 2875, 3744, 4538, 4945, 10693, 19899, 37054,
+    1040, 1045, 1087, 1248, 1513, 1712, 1969, 2317, 2487, 4726, 4759, 4850, 5714, 6261, 26004,
+    30061, 65429,
 ];
 
 /// What the other machines can do in a run of the simulator, as this page promises it; of a plugin's life `reach` knows.
@@ -40,6 +41,7 @@ const OTHERS: &[Transition] = &[
     ("event", "out", "skip", "charged"),
     ("event", "out", "skip", "free"),
     ("event", "waiting", "handed out", "out"),
+    ("event", "waiting", "handed out again", "out"),
     ("event", "waiting", "refusal", "failing"),
     ("event", "waiting", "refusal", "on_error"),
     ("ingest", "following", "answered", "following"),
@@ -57,6 +59,7 @@ const OTHERS: &[Transition] = &[
     ("ingest", "narrowing", "answered", "halted"),
     ("ingest", "narrowing", "answered", "narrowing"),
     ("ingest", "narrowing", "answered", "searching"),
+    ("ingest", "narrowing", "beside", "narrowing"),
     ("ingest", "narrowing", "failed", "narrowing"),
     ("ingest", "probing", "answered", "following"),
     ("ingest", "probing", "answered", "narrowing"),

@@ -28,6 +28,11 @@ use std::{
     time::Instant,
 };
 
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike as _,
+};
+
 use self::{
     coverage::{Coverage, Reached},
     plan::Plan,
@@ -52,8 +57,7 @@ struct Sum {
 }
 
 /// What may be asked for.
-const OPTIONS: &str =
-    "--seeds N, --first N, --seed N, --lines N, --all, --coverage, --rare, --proof FOLDER";
+const OPTIONS: &str = "--seeds N, --first N, --seed N, --lines N, --all, --coverage, --at-least N, --rare, --proof FOLDER";
 
 /// What was asked for.
 struct Wanted {
@@ -67,6 +71,8 @@ struct Wanted {
     goes_on: bool,
     /// Everything that the machines can do must be done.
     is_full: bool,
+    /// Fewer seeds than this for each second of a core are a failure.
+    at_least: u64,
     /// Seeds that do what the first thousand do not are named.
     shows_rare: bool,
     /// The folder for the yardstick's line.
@@ -82,6 +88,7 @@ impl Wanted {
             lines: 60,
             goes_on: false,
             is_full: false,
+            at_least: 0,
             shows_rare: false,
             proof: None,
         };
@@ -98,6 +105,7 @@ impl Wanted {
                 "--lines" => wanted.lines = usize::try_from(number()?).unwrap_or(usize::MAX),
                 "--all" => wanted.goes_on = true,
                 "--coverage" => wanted.is_full = true,
+                "--at-least" => wanted.at_least = number()?,
                 "--rare" => wanted.shows_rare = true,
                 "--proof" => wanted.proof = arguments.next().map(PathBuf::from),
                 other => return Err(format!("{other}: allowed: {OPTIONS}")),
@@ -150,7 +158,19 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     println!("{}", sum.line(seconds));
-    if sum.failed.is_empty() && (reached.is_full() || !wanted.is_full) {
+    let is_slow = sum.of_a_core() < wanted.at_least as f64;
+    let is_short = sum.fewest.is_some_and(|steps| steps < world::STEPS_MIN);
+    if is_slow {
+        eprintln!(
+            "simulate: slower than {} seeds/s of a core",
+            wanted.at_least
+        );
+    }
+    if is_short {
+        eprintln!("simulate: a seed had {:?} steps only", sum.fewest);
+    }
+    let is_missed = is_slow || is_short || (wanted.is_full && !reached.is_full());
+    if sum.failed.is_empty() && !is_missed {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -214,10 +234,11 @@ impl Sum {
     /// The last line: how much was run, and how fast.
     fn line(&self, seconds: f64) -> String {
         format!(
-            "simulate: {} seeds, {} steps, {seconds:.1} s ({:.0} seeds/s); {} h of virtual time, {} events, {} crashes; {} seeds failed",
+            "simulate: {} seeds, {} steps, {seconds:.1} s ({:.0} seeds/s, {:.0} of a core); {} h of virtual time, {} events, {} crashes; {} seeds failed",
             self.seeds,
             self.steps,
             self.seeds as f64 / seconds,
+            self.of_a_core(),
             self.virtual_ms / 3_600_000,
             self.journaled,
             self.crashes,
@@ -225,18 +246,26 @@ impl Sum {
         )
     }
 
+    /// Seeds for each second that a core worked: other programs beside take none of it.
+    fn of_a_core(&self) -> f64 {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).expect("a process knows its own time");
+        let worked = usage.user_time() + usage.system_time();
+        self.seeds as f64 / (worked.num_microseconds() as f64 / 1e6)
+    }
+
     /// The line of the yardstick, as all runs about faults have it.
     fn keep(&self, folder: &Path, seconds: f64, reached: &Reached) -> std::io::Result<()> {
         let line = serde_json::json!({
             "run": "simulate",
             "rows": [],
-            "lost": self.failed.len(),
-            "dup": 0, "dup_bound": 0, "order": 0, "stuck": 0,
-            "alerts": {}, "quiet": null,
+            "lost": null, "dup": null, "dup_bound": null, "order": null, "stuck": null,
+            "alerts": null, "quiet": null,
             "more": {
+                "failed": self.failed.len(),
                 "seeds": self.seeds,
                 "steps": self.steps,
                 "seconds": seconds,
+                "seeds_per_second_of_a_core": self.of_a_core(),
                 "virtual_hours": self.virtual_ms / 3_600_000,
                 "events": self.journaled,
                 "crashes": self.crashes,
@@ -254,8 +283,10 @@ impl Sum {
         self.virtual_ms += outcome.virtual_ms;
         self.journaled += outcome.journaled as u64;
         self.crashes += outcome.crashes;
-        let fewest = self.fewest.unwrap_or(u64::MAX).min(outcome.steps);
-        self.fewest = Some(fewest);
+        if outcome.wrong.is_none() {
+            let fewest = self.fewest.unwrap_or(u64::MAX).min(outcome.steps);
+            self.fewest = Some(fewest);
+        }
     }
 
     fn merge(&mut self, other: Self) {

@@ -173,6 +173,8 @@ pub(crate) enum Fault {
     Seek(u8, u64),
     /// An operator skips the first of its open events, which becomes a dead letter.
     Skip(u8),
+    /// An operator wants a range again: from so many rows back, so many.
+    Replay(u8, u64, u64),
     /// An operator redrives its dead letters.
     Redrive(u8),
     /// An operator triggers one of its old events.
@@ -200,6 +202,9 @@ impl Plan {
             .collect();
         for _ in 0..rng.u8(0..4) {
             faults.extend(cluster(&mut rng, plugins.len() as u8));
+        }
+        if rng.u8(0..25) == 0 {
+            faults.extend(bare(&mut rng));
         }
         faults.sort_by_key(|(at, _)| *at);
         Self {
@@ -282,6 +287,19 @@ fn cluster(rng: &mut Rng, plugins: u8) -> Vec<(u64, Fault)> {
     faults
 }
 
+/// Of the rows that are known none is left that can be read, and then the site fails.
+fn bare(rng: &mut Rng) -> Vec<(u64, Fault)> {
+    let mut at = rng.u64(61_000..FAULTS_MS);
+    let mut faults = vec![(at, Fault::Purge(1)), (at, Fault::Spoil(2, 0))];
+    at += rng.u64(2000..20_000);
+    let long = rng.u64(2000..8000);
+    faults.push((at, Fault::Faulty(long)));
+    if rng.bool() {
+        faults.push((at + rng.u64(0..long), Fault::Archive));
+    }
+    faults
+}
+
 fn fault(rng: &mut Rng, plugins: u8) -> Fault {
     let who = rng.u8(0..plugins);
     let long = [500, 4_000, 30_000, 150_000, 400_000][rng.usize(0..5)] + rng.u64(0..3000);
@@ -290,7 +308,7 @@ fn fault(rng: &mut Rng, plugins: u8) -> Fault {
     } else {
         VICES[rng.usize(0..VICES.len())]
     };
-    match rng.u8(0..52) {
+    match rng.u8(0..54) {
         0..=7 => Fault::Kill(rng.u64(0..8000)),
         8..=9 => Fault::PowerCut(rng.u64(1000..60_000)),
         10..=11 => Fault::Stop(rng.u64(100..3000)),
@@ -309,7 +327,11 @@ fn fault(rng: &mut Rng, plugins: u8) -> Fault {
         27 => Fault::Purge(rng.u64(20..400)),
         28 => Fault::Archive,
         29..=30 => Fault::Spoil(rng.u8(0..3), rng.u64(0..4)),
-        31 => Fault::Burst(rng.u64(10..300)),
+        31 => Fault::Burst(if rng.u8(0..40) == 0 {
+            1500
+        } else {
+            rng.u64(10..300)
+        }),
         32 => Fault::Hole(rng.u64(2..10_000)),
         33 => Fault::DiskFull(long),
         34 => Fault::DiskBroken,
@@ -324,6 +346,7 @@ fn fault(rng: &mut Rng, plugins: u8) -> Fault {
         48 => Fault::Trigger(who, rng.u64(0..50)),
         49 => Fault::Rename(who),
         50 => Fault::Skip(who),
+        51..=52 => Fault::Replay(who, rng.u64(0..300), rng.u64(0..300)),
         _ => Fault::Policy(who, rng.u8(0..8)),
     }
 }
@@ -343,6 +366,7 @@ impl Fault {
                 | Self::Seek(..)
                 | Self::Skip(_)
                 | Self::Redrive(_)
+                | Self::Replay(..)
                 | Self::Trigger(..)
                 | Self::Rename(_)
                 | Self::Policy(..)
@@ -428,6 +452,10 @@ impl fmt::Display for Fault {
                 write!(f, "plugin {who}: placed {rows} rows before the newest")
             }
             Self::Skip(who) => write!(f, "plugin {who}: its first open event is skipped"),
+            Self::Replay(who, back, rows) => write!(
+                f,
+                "plugin {who}: {rows} rows are replayed, from {back} rows ago on"
+            ),
             Self::Redrive(who) => write!(f, "plugin {who}: its dead letters are redriven"),
             Self::Trigger(who, rows) => write!(
                 f,

@@ -10,6 +10,9 @@ use sgeventd::{
 use super::{Check, Known};
 use crate::site::Site;
 
+/// Late ids so far below the first row that was ever seen are asked for.
+const BELOW_FIRST: i64 = 1000;
+
 impl Check {
     /// An answer was committed. `shown_to`: the answer shows what the site had committed up to then; none: an operator accepted the site.
     /// `given_up`: what was said to be given up by it, by the site's clock at the age that is allowed.
@@ -44,6 +47,13 @@ impl Check {
         if self.began.is_none() && state.is_started {
             let head = state.head.as_ref().map_or(0, |head| head.event_id.0);
             let is_latest = append.events.is_empty();
+            // Of ids that are further below the first row than that nobody promises anything.
+            let first = append
+                .events
+                .iter()
+                .map(|event| event.facts.event_id.0)
+                .min();
+            self.accepted_from = first.map_or(0, |first| first - BELOW_FIRST);
             self.began = Some((if is_latest { head } else { 0 }, shown_to.unwrap_or(0)));
         }
         if let Some(shown_to) = shown_to {

@@ -1,11 +1,13 @@
 //! What must always hold, kept apart from the code that is judged: its own books, written from what was committed,
 //! handed out and answered.
 
+pub(crate) mod book;
 pub(crate) mod delivery;
 mod journal;
 
 use rustc_hash::FxHashSet;
 use sgeventd::{
+    clock::Unix,
     event::Facts,
     ident::{EventId, Seq},
     journal::Gap,
@@ -23,6 +25,7 @@ pub(crate) struct Known {
     project: Option<i64>,
     /// Its `meta.new_value` is `fin`.
     pub(crate) is_fin: bool,
+    created_at: Option<Unix>,
 }
 
 /// What keeps its order.
@@ -42,6 +45,7 @@ impl Known {
             entity: facts.entity.as_ref().map(|link| link.id),
             project: facts.project.as_ref().map(|link| link.id),
             is_fin: body.ends_with(b"\"fin\"}}"),
+            created_at: facts.created_at,
         }
     }
 
@@ -76,14 +80,14 @@ pub(crate) struct Check {
     accepted_from: i64,
     /// The log is followed from a time on: what is older fills gaps and is not journaled.
     pub(crate) may_be_before_us: bool,
-    pub(crate) plugins: Vec<delivery::Book>,
+    pub(crate) plugins: Vec<book::Book>,
 }
 
 impl Check {
     /// Books without an entry.
     pub(crate) fn new(plugins: &[PluginPlan]) -> Self {
         Self {
-            plugins: plugins.iter().map(delivery::Book::new).collect(),
+            plugins: plugins.iter().map(book::Book::new).collect(),
             ..Self::default()
         }
     }

@@ -4,7 +4,7 @@ use futures::FutureExt as _;
 use sgeventd::{
     clock::Unix,
     ident::{PluginName, Seq},
-    journal::{Counts, CursorChange, DeadQuery, NewDead, Op, Place},
+    journal::{Counts, CursorChange, DeadQuery, NewDead, Op, Place, Replay},
     plugin::life::{Cause, Input, State},
 };
 
@@ -19,6 +19,20 @@ use crate::{
     process::End,
     queue::Due,
 };
+
+/// What is wrong with a plugin that nobody mends.
+const BROKEN: [Vice; 10] = [
+    Vice::Failing,
+    Vice::Unusable,
+    Vice::Misconfigured,
+    Vice::Stillborn,
+    Vice::Silent,
+    Vice::Unstartable,
+    Vice::Mute,
+    Vice::Hanging,
+    Vice::Poisoned,
+    Vice::Crashing,
+];
 
 impl World<'_> {
     pub(super) fn fault(&mut self, at: usize) {
@@ -75,6 +89,9 @@ impl World<'_> {
             }
             Fault::Seek(who, back) => self.order(usize::from(who), Order::Seek(back)),
             Fault::Skip(who) => self.order(usize::from(who), Order::Skip),
+            Fault::Replay(who, back, rows) => {
+                self.order(usize::from(who), Order::Replay(back, rows));
+            }
             Fault::Redrive(who) => self.order(usize::from(who), Order::Redrive),
             Fault::Trigger(who, back) => self.order(usize::from(who), Order::Trigger(back)),
             Fault::Rename(who) => self.order(usize::from(who), Order::Rename),
@@ -133,6 +150,7 @@ impl World<'_> {
         self.story
             .tell(self.queue.now, || "all faults are over".into());
         self.is_mended = true;
+        self.leave_broken();
         self.asleep_until = 0;
         self.site.mood = Default::default();
         self.site.mend();
@@ -142,16 +160,30 @@ impl World<'_> {
         }
         for who in 0..self.files.len() {
             // Whom nothing is wrong with nobody touches: what it forgot itself nothing else reminds it of.
-            if self.is_well(who) && self.chance.below(Die::Mend, who as u64, 0, 4) > 0 {
+            let is_left = self.stays_broken == Some(who);
+            if !is_left && self.is_well(who) && self.chance.below(Die::Mend, who as u64, 0, 4) > 0 {
                 continue;
             }
             self.disable(who, false);
             if let Some(task) = self.tasks.get_mut(who) {
                 task.is_off = false;
             }
-            self.change(who, Vice::Nothing);
+            let broken = BROKEN[self.chance.below(Die::Mend, 2, 0, BROKEN.len() as u64) as usize];
+            self.change(who, if is_left { broken } else { Vice::Nothing });
             self.tell(who, Input::Start);
         }
+    }
+
+    /// Not everybody is mended by somebody, and then that is said.
+    fn leave_broken(&mut self) {
+        let who = self.chance.below(Die::Mend, 0, 1, self.files.len() as u64);
+        let is_left = self.chance.below(Die::Mend, 1, 1, 5) == 0;
+        self.stays_broken = is_left.then_some(who as usize);
+        self.stays_rewound = self.chance.below(Die::Mend, 2, 1, 5) == 0;
+        let (who, is_rewound) = (self.stays_broken, self.stays_rewound);
+        self.story.tell(self.queue.now, || {
+            format!("left as it is: plugin {who:?}; a restored site: {is_rewound}")
+        });
     }
 
     /// True when an operator who looks at `status` finds nothing to do for it.
@@ -311,7 +343,16 @@ impl World<'_> {
                 plugin,
                 to: Place::Seq(Seq(self.head.0.saturating_sub(back))),
             },
-            Order::Skip => skip(plugin, first_open, now.unix),
+            Order::Skip => {
+                if let Some((_, seq)) = first_open {
+                    self.check.plugins[who].skipped_by_operator(seq);
+                }
+                skip(plugin, first_open, now.unix)
+            }
+            Order::Replay(back, rows) => Op::Replay {
+                plugin,
+                replay: range(self.head, back, rows),
+            },
             Order::Redrive => Op::Redrive {
                 ids: self.dead_letters(&plugin),
             },
@@ -375,6 +416,14 @@ impl World<'_> {
     }
 }
 
+/// A range of the journal, so far back and so long.
+fn range(head: Seq, back: u64, rows: u64) -> Replay {
+    let first = Seq(head.0.saturating_sub(back).max(1));
+    let last = Seq(first.0 + rows).min(head);
+    let next = first;
+    Replay { first, last, next }
+}
+
 /// The first open event becomes a dead letter; the position stays.
 fn skip(plugin: PluginName, first_open: Option<(Seq, Seq)>, at: Unix) -> Op {
     let Some((position, seq)) = first_open else {
@@ -394,6 +443,7 @@ fn skip(plugin: PluginName, first_open: Option<(Seq, Seq)>, at: Unix) -> Op {
         put: Vec::new(),
         settled: Vec::new(),
         dead: vec![letter],
+        replays: Vec::new(),
         counts: Counts {
             dead: 1,
             ..Counts::default()

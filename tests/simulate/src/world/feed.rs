@@ -1,12 +1,12 @@
 //! From the journal to the plugin and back, as `src/plugin/task/feed.rs` carries it out.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use sgeventd::{
     dispatch::{Delivery, Disposition, Machine, Refusal},
-    event::Body,
+    event::{Body, Event},
     ident::Seq,
     journal::Op,
     plugin::{
@@ -21,10 +21,16 @@ use super::{
     task::{Reading, Run},
     writer::From,
 };
-use crate::{chance::Die, check::delivery::Ended, queue::Due};
+use crate::{
+    chance::Die,
+    check::{book::Ended, delivery::HandOut},
+    queue::Due,
+};
 
 /// A row that the site did not answer for is asked for again after this.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// So many pruned rows are asked of the site at a time.
+const OF_THE_SITE: usize = 16;
 
 impl World<'_> {
     pub(super) fn feed(&mut self, who: usize) {
@@ -89,11 +95,20 @@ impl World<'_> {
     fn deliver(&mut self, who: usize, delivery: Delivery) {
         let now = self.mono();
         let seq = delivery.event.seq;
-        let at_work = self.tasks[who]
-            .run
-            .as_ref()
-            .map_or(0, |run| run.flights.len());
-        self.check.delivered(who, seq, delivery.is_replay, at_work);
+        let run = self.tasks[who].run.as_ref();
+        let beside: Vec<Seq> = run.map_or_else(Vec::new, |run| {
+            let at_work = run.flights.unanswered();
+            at_work.map(|(_, event)| event.seq).collect()
+        });
+        let out = HandOut {
+            seq,
+            is_replay: delivery.is_replay,
+            at_work: run.map_or(0, |run| run.flights.len()),
+            site_now: self.site.clock(self.queue.now),
+        };
+        let window = self.plan.plugins[who].window;
+        self.check.beside(who, window, out, &beside);
+        self.check.delivered(who, out);
         if self.plan.plugins[who].waits && self.tasks[who - 1].settled < seq {
             self.check
                 .fail(|| format!("plugin {who} gets event {seq} before the one that it waits for"));
@@ -116,7 +131,12 @@ impl World<'_> {
         self.story.tell(self.queue.now, || {
             format!("plugin {who} gets event {seq}, attempt {attempt}")
         });
-        self.cover.note("event", "waiting", "handed out", "out");
+        let what = if delivery.is_replay {
+            "handed out again"
+        } else {
+            "handed out"
+        };
+        self.cover.note("event", "waiting", what, "out");
         self.hears(process, id, event_id.0, attempt);
     }
 
@@ -168,13 +188,16 @@ impl World<'_> {
         }
         let may_ask = task.ask_bodies_at.is_none();
         let unread = machine.poll_unread();
-        let reading = if !unread.is_empty() && may_ask {
+        let fresh = machine.poll_read().filter(|(after, _)| head > *after);
+        let reading = if let Some((after, rows)) = fresh {
+            Some(Reading::Rows(after, rows))
+        } else if !unread.is_empty() && may_ask {
             Some(Reading::Bodies(unread.to_vec()))
-        } else if let Some(event) = machine.poll_body() {
-            may_ask.then(|| Reading::Body(event.clone()))
+        } else if let Some(event) = machine.poll_body().filter(|_| may_ask && unread.is_empty()) {
+            Some(Reading::Body(event.clone()))
         } else {
-            let rows = machine.poll_read().filter(|(after, _)| head > *after);
-            rows.map(|(after, rows)| Reading::Rows(after, rows))
+            let replay = machine.poll_replay();
+            replay.map(|(after, rows)| Reading::Replay(after, rows))
         };
         if reading.is_some() {
             task.reading = reading;
@@ -195,14 +218,15 @@ impl World<'_> {
         let again = Some(now.mono + ASK_AGAIN);
         match reading {
             Reading::Rows(after, rows) => {
-                let rows = self
-                    .journal
-                    .read(after, rows)
-                    .now_or_never()
-                    .and_then(Result::ok);
-                let rows = rows.expect("a model answers at once");
+                let rows = self.rows(after, rows);
                 if let Some(machine) = &mut self.tasks[who].machine {
                     machine.handle_rows(&rows, now);
+                }
+            }
+            Reading::Replay(after, rows) => {
+                let rows = self.rows(after, rows);
+                if let Some(machine) = &mut self.tasks[who].machine {
+                    machine.handle_replay(&rows, now);
                 }
             }
             Reading::Body(event) => {
@@ -225,12 +249,17 @@ impl World<'_> {
                 let Some(machine) = &mut task.machine else {
                     return;
                 };
+                let is_stuck = bodies.is_empty();
                 machine.handle_bodies(bodies, now);
-                let is_done = machine.poll_unread().is_empty();
-                task.ask_bodies_at = again.filter(|_| !is_done);
+                task.ask_bodies_at = again.filter(|_| is_stuck);
             }
         }
         self.advance(who);
+    }
+
+    fn rows(&self, after: Seq, rows: usize) -> Vec<Arc<Event>> {
+        let rows = self.journal.read(after, rows).now_or_never();
+        rows.and_then(Result::ok).expect("a model answers at once")
     }
 
     /// Bodies from the journal; what was pruned there, from the site. One that is not in the answer is not known yet.
@@ -241,12 +270,13 @@ impl World<'_> {
             .now_or_never()
             .and_then(Result::ok);
         let found = found.expect("a model answers at once");
-        let mut bodies = Vec::new();
+        let (mut bodies, mut of_the_site) = (Vec::new(), 0);
         for (seq, body) in seqs.iter().copied().zip(found) {
             match body {
                 Body::Here(body) => bodies.push((seq, Some(body))),
-                _ if !self.site.is_there() => {}
+                _ if !self.site.is_there() || of_the_site == OF_THE_SITE => {}
                 _ => {
+                    of_the_site += 1;
                     let event = self.journal.events(&[seq]).now_or_never();
                     let event = event.and_then(Result::ok).and_then(|mut rows| rows.pop());
                     // Another row under that id, of a restored site, is as good as none.
@@ -327,18 +357,20 @@ impl World<'_> {
         let Some(run) = &mut self.tasks[who].run else {
             return;
         };
-        let hung = loop {
-            match run.flights.late(now) {
-                None => break None,
-                Some(Late::Hung(open)) => break Some(open),
-                Some(Late::Cancel(_)) => self.cover.note("event", "out", "late", "cancelled"),
+        let mut hung = Vec::new();
+        while let Some(late) = run.flights.late(now) {
+            match late {
+                Late::Hung(open) => hung.push(open),
+                Late::Cancel(_) => self.cover.note("event", "out", "late", "cancelled"),
             }
-        };
-        if let Some(open) = hung {
+        }
+        for open in &hung {
             self.cover.note("event", "cancelled", "late", "hung");
             let error = "no answer".to_owned();
             let progress = None;
-            self.settle(who, &open, Disposition::Failed { error, progress });
+            self.settle(who, open, Disposition::Failed { error, progress });
+        }
+        if !hung.is_empty() {
             self.step(who, Input::Hung("no answer".into()));
         }
     }

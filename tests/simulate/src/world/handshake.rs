@@ -210,7 +210,13 @@ impl World<'_> {
             record.cursor.position,
         );
         let task = &mut self.tasks[who];
-        task.machine = Some(resume(machine, &record.cursor, &events, now));
+        task.machine = Some(resume(
+            machine,
+            &record.cursor,
+            &record.replays,
+            &events,
+            now,
+        ));
         (task.made_from, task.is_making, task.is_writing) = (Some(file), false, false);
         self.ask_start(who);
     }
@@ -276,7 +282,10 @@ impl World<'_> {
 
     /// The changed version does not work; the old one goes on.
     pub(super) fn invalid(&mut self, who: usize) {
-        self.tell_invalid(who);
+        let candidate = self.tasks[who].candidate.as_ref();
+        if candidate.is_some_and(|run| run.ladder.is_none()) {
+            self.tell_invalid(who);
+        }
         self.step(who, Input::Invalid);
     }
 

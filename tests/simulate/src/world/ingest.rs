@@ -289,7 +289,7 @@ impl World<'_> {
             return;
         }
         let since = *self.ingest.halted_since.get_or_insert(self.queue.now);
-        if self.is_mended && self.queue.now - since >= ACCEPTED_AFTER {
+        if self.is_mended && !self.stays_rewound && self.queue.now - since >= ACCEPTED_AFTER {
             self.ingest.to_accept = true;
         }
     }

@@ -52,6 +52,7 @@ pub(super) struct Run {
 #[derive(Debug)]
 pub(super) enum Reading {
     Rows(Seq, usize),
+    Replay(Seq, usize),
     Body(Arc<Event>),
     Bodies(Vec<Seq>),
 }
@@ -61,6 +62,8 @@ pub(super) enum Reading {
 pub(super) enum Order {
     Seek(u64),
     Skip,
+    /// So many rows back, and so many of them.
+    Replay(u64, u64),
     Redrive,
     Trigger(u64),
     Rename,

@@ -121,6 +121,7 @@ impl World<'_> {
                     op,
                     Op::Trigger { .. }
                         | Op::Seek { .. }
+                        | Op::Replay { .. }
                         | Op::Rename { .. }
                         | Op::SetDisabled { .. }
                 );
@@ -147,7 +148,9 @@ impl World<'_> {
             }
             (Op::Cursor { change, .. }, Outcome::Cursor { .. }, _) => {
                 if let Some(who) = who {
-                    self.check.committed(who, change, &self.plan.plugins[who]);
+                    let site_now = self.site.clock(self.queue.now);
+                    let plan = &self.plan.plugins[who];
+                    self.check.committed(who, change, plan, site_now);
                 }
             }
             (
@@ -161,7 +164,12 @@ impl World<'_> {
                 self.check.plugins[who].placed(*position);
             }
             (Op::Seek { .. }, Outcome::Placed { position, .. }, From::Operator(who)) => {
-                self.check.plugins[who].sought(*position);
+                let there = self.there(position.next(), self.head);
+                self.check.plugins[who].sought(*position, &there);
+            }
+            (Op::Replay { replay, .. }, Outcome::Done, From::Operator(who)) => {
+                let there = self.there(replay.first, replay.last);
+                self.check.plugins[who].replays(replay, &there);
             }
             (Op::Redrive { .. }, Outcome::Redriven(redriven), _) => {
                 for (name, seq) in redriven {
@@ -176,6 +184,17 @@ impl World<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Rows that are still there.
+    fn there(&self, first: Seq, last: Seq) -> Vec<Seq> {
+        let seqs: Vec<Seq> = (first.0..=last.0).map(Seq).collect();
+        let events = self.journal.query(move |reader| reader.events(&seqs));
+        let events = events.now_or_never();
+        let events = events
+            .and_then(Result::ok)
+            .expect("a model answers at once");
+        events.iter().map(|event| event.seq).collect()
     }
 
     fn landed(&mut self, from: From, answers: Vec<Answer>) {

@@ -1,0 +1,65 @@
+//! How quiet a trouble is: a plugin that has nothing to do with it asks the daemon all the time, and its answers are as quick as
+//! before.
+//!
+//! ```ignore
+//! let studio = Studio::new(&site).witness().pulse();
+//! let calm = studio.beats().await;            // when all is well
+//! …                                           // the trouble begins
+//! let during = studio.beats().await;
+//! run.quiet(&[(calm, during)]).judge();
+//! ```
+
+use super::{Studio, until, yardstick::Yardstick};
+
+/// So many answers make a p99.
+const BEATS: usize = 100;
+/// What is quicker counts as this: on two cores that many tests share, a process may wait so long for its turn, and no plugin
+/// and no person notices it. A daemon that stands still for a moment is beyond it.
+const UNNOTICED_S: f64 = 0.05;
+
+impl Studio {
+    /// With a plugin whose answers are timed.
+    pub(crate) fn pulse(self) -> Self {
+        let book = self.book_of("pulse").display().to_string();
+        self.file("pulse.py", include_str!("../../proof/pulse.py"), 0o755)
+            .plugin("pulse", &["pulse.py", &book], "")
+    }
+
+    /// The p99 of the next answers, in seconds.
+    pub(crate) async fn beats(&self) -> f64 {
+        let from = self.book("pulse").len();
+        // A question that is not answered holds up all that follow: it is waited for.
+        until("answers of the daemon", || {
+            self.book("pulse").len() >= from + BEATS
+        })
+        .await;
+        let took = self.book("pulse").split_off(from);
+        let mut took: Vec<f64> = took
+            .iter()
+            .filter_map(|line| line["took"].as_f64())
+            .collect();
+        took.sort_by(f64::total_cmp);
+        took[(took.len() * 99).div_ceil(100) - 1]
+    }
+}
+
+impl Yardstick {
+    /// With what `quiet` says: pairs of p99 before and during a trouble. Whatever disturbs others does it each time: the least
+    /// of them counts, and the noise of the machine does not.
+    pub(crate) fn quiet(mut self, pairs: &[(f64, f64)]) -> Self {
+        let times =
+            |(before, during): &(f64, f64)| during.max(UNNOTICED_S) / before.max(UNNOTICED_S);
+        let least = pairs.iter().map(times).fold(f64::MAX, f64::min);
+        self.quiet = Some((least * 100.0).round() / 100.0);
+        let worst = pairs.iter().map(|pair| pair.1).fold(f64::MAX, f64::min);
+        self.with("answers_p99_s", (worst * 10_000.0).round() / 10_000.0)
+    }
+}
+
+#[test]
+fn who_is_held_up_each_time_is_not_quiet() {
+    let of = |pairs| Yardstick::of("pulse", &[]).quiet(pairs).quiet;
+    assert_eq!(of(&[(0.001, 0.02)]), Some(1.0));
+    assert_eq!(of(&[(0.001, 0.4), (0.002, 0.003)]), Some(1.0));
+    assert_eq!(of(&[(0.001, 0.4), (0.06, 0.12)]), Some(2.0));
+}
