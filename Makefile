@@ -47,7 +47,7 @@ mutants: ## breaks the real code in one line after the other, and lets the simul
 
 KILLS ?= 1000
 kill-loop: ## kills the daemon KILLS times (about 2 s each; SEED=n draws the moments) and judges what is left
-	SGEVENTD_KILLS=$(KILLS) SGEVENTD_SEED=$(SEED) cargo test --test it -- --nocapture --exact a_kill_loses_nothing::at_random_moments
+	SGEVENTD_KILLS=$(KILLS) SGEVENTD_SEED=$(SEED) cargo test --test kill_loop -- --nocapture
 
 CUTS ?= 5000
 power-cut: ## cuts the power CUTS times in a record of the daemon, and as often in one of the journal alone

@@ -4,7 +4,6 @@ mod a_change_is_seen;
 mod a_crash_at_any_step;
 mod a_full_disk_holds_ingest_alone;
 mod a_held_disk_holds_nothing_up;
-mod a_kill_loses_nothing;
 mod a_pause_kills_nobody;
 mod a_range_is_handed_out_again;
 mod a_reload_does_what_it_says;

@@ -7,6 +7,9 @@
 //! Every start is held to its first delivery: a daemon that is killed without one counts with its age when that is more than it
 //! may take, and each fourth is killed only after it.
 
+#[expect(dead_code, reason = "the stage of all end-to-end tests")]
+mod support;
+
 use std::time::Duration;
 
 use crate::support::{
@@ -101,10 +104,7 @@ async fn at_random_moments() {
         run.dup > Some(0),
         "no kill hit anything: this shows nothing"
     );
-    // A debug build beside other tests: 0.6 s is the longest when they leave it a core, 1.6 s was seen with ten of them
-    // for each. One start in ten may have waited for its turn, for as long again.
-    let most = starts_s[starts_s.len() * 9 / 10];
-    assert!(most < SOON_S && slowest < 2.0 * SOON_S, "{starts_s:?}");
+    assert!(slowest < SOON_S, "{starts_s:?}");
 }
 
 /// When the first event after so many was written down, if one was.
