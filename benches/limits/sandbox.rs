@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use sgeventd::site::{Call, Session};
+use sgeventd::{
+    event::FIELDS,
+    site::{Call, Session},
+};
 
 use crate::{
     bench::{Bench, seconds},
@@ -22,7 +25,9 @@ const BATCH: usize = 500;
 /// Events of a page.
 const PAGE: usize = 500;
 const PAGES: usize = 400;
-const FINDS: usize = 10_000;
+const FINDS: usize = 4_000;
+/// So many rounds of them; the middle one counts.
+const ROUNDS: usize = 7;
 /// So many of them at once, as plugins ask.
 const CLIENTS: usize = 8;
 
@@ -60,16 +65,7 @@ async fn big(bench: &Bench) -> Vec<Row> {
     }
     let page = (site.cpu() - before) / PAGES as f64 * 1e3;
 
-    let shots = shots(session).await;
-    let before = site.cpu();
-    let shots = &shots;
-    let finds = (0..FINDS).map(|find| async move {
-        let id = shots[find * 7919 % shots.len()];
-        let found = call(session, "read", &by_id(id)).await;
-        assert_eq!(found["entities"][0]["id"], id, "{found}");
-    });
-    stream::iter(finds).buffer_unordered(CLIENTS).count().await;
-    let find = (site.cpu() - before) / FINDS as f64 * 1e6;
+    let find = find(&site, session).await;
 
     vec![
         Row::at_most(
@@ -85,6 +81,24 @@ async fn big(bench: &Bench) -> Vec<Row> {
         Row::at_most("sandbox, CPU for a find by id", (find, "µs"), 50.0),
         Row::at_least("sandbox, writes with their events", (writes, "/s"), 5000.0),
     ]
+}
+
+/// Microseconds of the site's processor time for a find by id.
+async fn find(site: &SiteProcess, session: &Session) -> f64 {
+    let shots = &shots(session).await;
+    let mut rounds = Vec::new();
+    for round in 0..ROUNDS {
+        let before = site.cpu();
+        let finds = (0..FINDS).map(|find| async move {
+            let id = shots[(round + find) * 7919 % shots.len()];
+            let found = call(session, "read", &by_id(id)).await;
+            assert_eq!(found["entities"][0]["id"], id, "{found}");
+        });
+        stream::iter(finds).buffer_unordered(CLIENTS).count().await;
+        rounds.push((site.cpu() - before) / FINDS as f64 * 1e6);
+    }
+    rounds.sort_by(f64::total_cmp);
+    rounds[ROUNDS / 2]
 }
 
 /// A site full of shots: how long it took, and how many events there are.
@@ -178,17 +192,7 @@ fn by_id(id: i64) -> Value {
 fn read(kind: &str, conditions: Value, direction: &str, page: usize) -> Value {
     let fields = match kind {
         // What the daemon asks for.
-        "EventLogEntry" => json!([
-            "id",
-            "event_type",
-            "attribute_name",
-            "meta",
-            "entity",
-            "user",
-            "project",
-            "session_uuid",
-            "created_at"
-        ]),
+        "EventLogEntry" => json!(FIELDS),
         _ => json!(["id", "code", "sg_status_list", "project"]),
     };
     json!({

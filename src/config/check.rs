@@ -276,10 +276,13 @@ fn circle(config: &Config) -> Option<Noted> {
 }
 
 /// The way from a plugin along `after` back to itself.
-fn way_back(
+pub(crate) fn way_back<Links>(
     start: &PluginName,
-    after: &BTreeMap<PluginName, Vec<PluginName>>,
-) -> Option<Vec<PluginName>> {
+    after: &BTreeMap<PluginName, Links>,
+) -> Option<Vec<PluginName>>
+where
+    for<'a> &'a Links: IntoIterator<Item = &'a PluginName>,
+{
     let mut ways = vec![vec![start.clone()]];
     let mut seen = BTreeSet::new();
     while let Some(way) = ways.pop() {

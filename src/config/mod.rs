@@ -20,6 +20,7 @@ mod tree;
 mod types;
 mod value;
 
+pub(crate) use check::way_back;
 pub use diff::{Diff, applied, diff};
 pub use finding::{Excerpt, Finding, Severity};
 pub use key::{KeyError, KeySource, KeyUse};

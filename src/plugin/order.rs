@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::discovery::Found;
-use crate::{config::Config, ident::PluginName};
+use crate::{
+    config::{Config, way_back},
+    ident::PluginName,
+};
 
 type Links = BTreeMap<PluginName, BTreeSet<PluginName>>;
 
@@ -67,28 +70,6 @@ fn before<'a>(
         is_upstream && other.path_index == one.path_index && other.place < one.place
     });
     beside.map(|(name, _)| name.clone())
-}
-
-/// The way from a plugin along its links back to itself.
-fn way_back(start: &PluginName, after: &Links) -> Option<Vec<PluginName>> {
-    let mut ways = vec![vec![start.clone()]];
-    let mut seen = BTreeSet::new();
-    while let Some(way) = ways.pop() {
-        for next in way
-            .last()
-            .and_then(|last| after.get(last))
-            .into_iter()
-            .flatten()
-        {
-            if next == start {
-                return Some(way);
-            }
-            if seen.insert(next.clone()) {
-                ways.push(way.iter().cloned().chain([next.clone()]).collect());
-            }
-        }
-    }
-    None
 }
 
 /// A circle in words: `a → b → a`.

@@ -99,7 +99,10 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, stop: CancellationTo
             outcome?.ok_or(Abort::Closed)
         }
     });
-    let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let serving = http1::Builder::new()
+        // Most answers are small: one buffer is cheaper for the kernel than a list of them.
+        .writev(false)
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(serving);
     // Trouble with one connection is the client's to tell.
     tokio::select! {
@@ -243,6 +246,10 @@ async fn whole(mut body: Incoming, body_max: usize) -> Result<Option<Bytes>, Abo
             continue;
         };
         is_too_big |= whole.len() + data.len() > body_max;
+        if whole.is_empty() && !is_too_big && body.is_end_stream() {
+            // Most calls come in one piece.
+            return Ok(Some(data));
+        }
         if is_too_big {
             whole = BytesMut::new();
         } else {
@@ -384,9 +391,8 @@ async fn finish(
 
 /// With the date of a clock that is off, if it is; a right one is hyper's to tell.
 fn dated(shared: &Shared, mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-    let (state, now) = shared.enter();
-    if state.troubles.skew_ms() != 0
-        && let Some(date) = http_date(now)
+    if shared.state().troubles.skew_ms() != 0
+        && let Some(date) = http_date(shared.enter().1)
     {
         response.headers_mut().insert(DATE, date);
     }

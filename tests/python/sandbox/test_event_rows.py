@@ -36,11 +36,6 @@ def site():
 
 
 @pytest.fixture
-def sg(site):
-    return site.connect()
-
-
-@pytest.fixture
 def log(sg, site):
     return Log(sg, site)
 

@@ -18,11 +18,6 @@ def site():
 
 
 @pytest.fixture
-def sg(site):
-    return site.connect()
-
-
-@pytest.fixture
 def shot(sg):
     return sg.create("Shot", {"code": "sh010", "project": PROJECT})
 

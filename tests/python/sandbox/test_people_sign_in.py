@@ -16,11 +16,6 @@ def site():
     yield from start("empty")
 
 
-@pytest.fixture
-def sg(site):
-    return site.connect()
-
-
 def person(site, login, password):
     return shotgun_api3.Shotgun(site.url, login=login, password=password)
 

@@ -18,11 +18,6 @@ def site():
     yield from start("empty")
 
 
-@pytest.fixture
-def sg(site):
-    return site.connect()
-
-
 def test_the_types_of_a_default_site_are_there(sg):
     schema = sg.schema_read()
     entities = sg.schema_entity_read()

@@ -17,11 +17,6 @@ def site():
     yield from start("empty")
 
 
-@pytest.fixture
-def sg(site):
-    return site.connect()
-
-
 def make(sg, kind, **data):
     return sg.create(kind, {"project": PROJECT, **data})
 
