@@ -22,11 +22,14 @@ pub(super) struct Gate(Arc<Mutex<State>>);
 
 struct State {
     turns: Turns<Key>,
-    waiting: HashMap<Ticket, oneshot::Sender<Turn>>,
+    waiting: HashMap<Ticket, (Key, oneshot::Sender<Turn>)>,
 }
 
 /// A place; dropping it passes it on.
-pub(super) struct Turn(Gate);
+pub(super) struct Turn {
+    gate: Gate,
+    key: Key,
+}
 
 impl Gate {
     pub(super) fn new(places: usize) -> Self {
@@ -44,11 +47,11 @@ impl Gate {
         let mut wait = {
             let mut state = self.lock();
             let ticket = match state.turns.arrive(key.clone()) {
-                Arrival::Go => return Turn(self.clone()),
+                Arrival::Go => return self.turn(key),
                 Arrival::Wait(ticket) => ticket,
             };
             let (turn, given) = oneshot::channel();
-            state.waiting.insert(ticket, turn);
+            state.waiting.insert(ticket, (key.clone(), turn));
             Wait {
                 gate: self.clone(),
                 key,
@@ -59,6 +62,11 @@ impl Gate {
         let given = (&mut wait.given).await;
         // The sender lives in the gate, which `wait` holds, until it sends.
         given.expect("a waiting ticket is never dropped by the gate")
+    }
+
+    fn turn(&self, key: Key) -> Turn {
+        let gate = self.clone();
+        Turn { gate, key }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -86,14 +94,15 @@ impl Drop for Wait {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let next = {
-            let mut state = self.0.lock();
-            let ticket = state.turns.leave();
-            ticket.and_then(|ticket| state.waiting.remove(&ticket))
+        let next: Vec<_> = {
+            let mut state = self.gate.lock();
+            let tickets = state.turns.leave(&self.key).into_iter();
+            let next = tickets.filter_map(|ticket| state.waiting.remove(&ticket));
+            next.collect()
         };
-        if let Some(next) = next {
+        for (key, next) in next {
             // One who left just now sends the turn back to us: dropped, it tries the next.
-            drop(next.send(Self(self.0.clone())));
+            drop(next.send(self.gate.turn(key)));
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Turns: who of many may call next, so that one busy plugin does not crowd out the others.
 //!
-//! In: arrivals, departures, those who stop waiting. Out: whose turn it is, one by one around the plugins.
+//! In: arrivals, departures, those who stop waiting. Out: whose turn it is, one by one around the plugins; the last places
+//! are kept for those that have none, so that calls which hang hold up those of their own plugin only.
 //! Never: a lock, a wait (that is `gate.rs`).
 
-use std::{collections::VecDeque, hash::Hash};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+};
 
 use indexmap::IndexMap;
 
@@ -20,20 +24,31 @@ pub(super) enum Arrival {
     Wait(Ticket),
 }
 
+/// So many of all places, as a part of them, are for keys that hold none: a quarter.
+const KEPT: usize = 4;
+
 /// A fixed number of places, handed around.
 #[derive(Debug)]
 pub(super) struct Turns<K> {
     free: usize,
+    /// So many of the free ones are for keys that hold none.
+    kept: usize,
+    /// How many each holds; who holds none is not here.
+    held: HashMap<K, usize>,
     issued: u64,
     /// Who waits, the next key first; a key is here only while it has a ticket.
     waiting: IndexMap<K, VecDeque<Ticket>>,
 }
 
-impl<K: Hash + Eq> Turns<K> {
+impl<K: Hash + Eq + Clone> Turns<K> {
     /// `places` may go at once, at least one.
     pub(super) fn new(places: usize) -> Self {
+        let places = places.max(1);
         Self {
-            free: places.max(1),
+            free: places,
+            // A single place is everybody's.
+            kept: places.div_ceil(KEPT).min(places - 1),
+            held: HashMap::new(),
             issued: 0,
             waiting: IndexMap::new(),
         }
@@ -41,8 +56,8 @@ impl<K: Hash + Eq> Turns<K> {
 
     /// Somebody wants a place.
     pub(super) fn arrive(&mut self, key: K) -> Arrival {
-        if self.free > 0 {
-            self.free -= 1;
+        if self.may_go(&key) {
+            self.seat(key);
             return Arrival::Go;
         }
         self.issued += 1;
@@ -51,13 +66,38 @@ impl<K: Hash + Eq> Turns<K> {
         Arrival::Wait(ticket)
     }
 
-    /// A place is given back; it passes to the ticket returned, else it is free.
-    pub(super) fn leave(&mut self) -> Option<Ticket> {
-        let Some((key, mut tickets)) = self.waiting.shift_remove_index(0) else {
-            self.free += 1;
-            return None;
+    /// A place is given back; places pass to the tickets returned, which are two at most.
+    pub(super) fn leave(&mut self, key: &K) -> Vec<Ticket> {
+        self.free += 1;
+        if let Some(held) = self.held.get_mut(key) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(key);
+            }
+        }
+        std::iter::from_fn(|| self.next()).collect()
+    }
+
+    fn may_go(&self, key: &K) -> bool {
+        let kept = if self.held.contains_key(key) {
+            self.kept
+        } else {
+            0
         };
+        self.free > kept
+    }
+
+    fn seat(&mut self, key: K) {
+        self.free -= 1;
+        *self.held.entry(key).or_default() += 1;
+    }
+
+    /// The first that may go.
+    fn next(&mut self) -> Option<Ticket> {
+        let at = self.waiting.keys().position(|key| self.may_go(key))?;
+        let (key, mut tickets) = self.waiting.shift_remove_index(at)?;
         let next = tickets.pop_front();
+        self.seat(key.clone());
         if !tickets.is_empty() {
             // To the end: the others come first now.
             self.waiting.insert(key, tickets);
@@ -90,74 +130,97 @@ mod tests {
     fn one_busy_caller_does_not_crowd_out_the_others() {
         let mut turns = Turns::new(1);
         assert_eq!(turns.arrive("busy"), Arrival::Go);
-        let mut owner = std::collections::HashMap::new();
+        let mut owner = HashMap::new();
         for key in ["busy", "busy", "busy", "calm", "busy", "third"] {
             let Arrival::Wait(ticket) = turns.arrive(key) else {
                 panic!("the place is taken");
             };
             owner.insert(ticket, key);
         }
-        let order: Vec<_> = std::iter::from_fn(|| turns.leave().map(|t| owner[&t])).collect();
+        let mut order = Vec::new();
+        let mut next = Some("busy");
+        while let Some(key) = next {
+            next = turns.leave(&key).first().map(|ticket| owner[ticket]);
+            order.extend(next);
+        }
         assert_eq!(order, ["busy", "calm", "third", "busy", "busy", "busy"]);
         assert_eq!(turns.arrive("calm"), Arrival::Go, "the place is free again");
+    }
+
+    #[test]
+    fn calls_that_hang_leave_places_for_others() {
+        let mut turns = Turns::new(8);
+        for _ in 0..6 {
+            assert_eq!(turns.arrive("hangs"), Arrival::Go);
+        }
+        let Arrival::Wait(waiting) = turns.arrive("hangs") else {
+            panic!("the last two are for others");
+        };
+        for _ in 0..100 {
+            for key in ["calm", "third"] {
+                assert_eq!(turns.arrive(key), Arrival::Go);
+            }
+            for key in ["calm", "third"] {
+                assert_eq!(turns.leave(&key), [], "nor does it get what they leave");
+            }
+        }
+        assert_eq!(turns.leave(&"hangs"), [waiting]);
     }
 
     #[derive(Debug, Clone)]
     enum Step {
         Arrive(u8),
-        Leave,
+        Leave(usize),
         Abandon(usize),
     }
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             3 => (0u8..4).prop_map(Step::Arrive),
-            2 => Just(Step::Leave),
+            2 => (0usize..8).prop_map(Step::Leave),
             1 => (0usize..8).prop_map(Step::Abandon),
         ]
     }
 
     proptest! {
         /// Against a model that keeps all waits in one list: never more than the places are taken, nobody waits beside
-        /// a free place, a key's own order holds, and no key gets two turns while another waits through both.
+        /// a place that is free for it, a key's own order holds, and who holds nothing waits for no key's second turn.
         #[test]
-        fn places_are_kept_and_turns_are_fair(places in 1usize..4, steps in vec(step(), 0..80)) {
+        fn places_are_kept_and_turns_are_fair(places in 1usize..9, steps in vec(step(), 0..80)) {
             let mut turns = Turns::new(places);
-            let mut taken = 0;
+            let kept = places.div_ceil(KEPT).min(places - 1);
+            let mut taken: Vec<u8> = Vec::new();
             let mut waits: Vec<(u8, Ticket)> = Vec::new();
-            let mut passed_over: std::collections::HashMap<u8, Vec<u8>> = std::collections::HashMap::new();
+            let mut passed_over: HashMap<u8, Vec<u8>> = HashMap::new();
             for step in steps {
                 match step {
                     Step::Arrive(key) => match turns.arrive(key) {
-                        Arrival::Go => {
-                            prop_assert!(waits.is_empty() && taken < places);
-                            taken += 1;
-                        }
+                        Arrival::Go => taken.push(key),
                         Arrival::Wait(ticket) => {
-                            prop_assert_eq!(taken, places);
                             waits.push((key, ticket));
                             passed_over.entry(key).or_default();
                         }
                     },
-                    Step::Leave if taken > 0 => match turns.leave() {
-                        None => {
-                            prop_assert!(waits.is_empty());
-                            taken -= 1;
-                        }
-                        Some(ticket) => {
+                    Step::Leave(at) if at < taken.len() => {
+                        let left = taken.swap_remove(at);
+                        let next = turns.leave(&left);
+                        prop_assert!(next.len() <= 2);
+                        for ticket in next {
                             let at = waits.iter().position(|&(_, t)| t == ticket);
                             prop_assert!(at.is_some());
                             let (key, _) = waits.remove(at.unwrap_or_default());
                             prop_assert!(!waits.iter().any(|&(k, t)| k == key && t < ticket));
+                            taken.push(key);
                             for (other, seen) in &mut passed_over {
-                                if *other != key && waits.iter().any(|(k, _)| k == other) {
+                                let waits = waits.iter().any(|(k, _)| k == other);
+                                if *other != key && waits && !taken.contains(other) {
                                     prop_assert!(!seen.contains(&key), "{key} twice before {other}");
                                     seen.push(key);
                                 }
                             }
                             passed_over.insert(key, Vec::new());
                         }
-                    },
+                    }
                     Step::Abandon(at) if at < waits.len() => {
                         let (key, ticket) = waits.remove(at);
                         prop_assert!(turns.abandon(&key, ticket));
@@ -165,6 +228,12 @@ mod tests {
                         passed_over.insert(key, Vec::new());
                     }
                     _ => {}
+                }
+                prop_assert!(taken.len() <= places);
+                let free = places - taken.len();
+                for (key, _) in &waits {
+                    let is_free = free > if taken.contains(key) { kept } else { 0 };
+                    prop_assert!(!is_free, "{key} waits beside a place that is free for it");
                 }
             }
         }

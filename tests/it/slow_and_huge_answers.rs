@@ -148,6 +148,65 @@ async fn an_answer_without_an_end_costs_its_deadline_and_nobody_else() {
         .judge();
 }
 
+/// Sends far more calls than may wait, without a wait for an answer, when a file says so; goes on when the first ones are refused.
+const LEAKS: &str = "def handle(event, delivery):\n    if not os.path.exists(BOOK + '.leak'):\n        return {}\n    os.unlink(BOOK + '.leak')\n    calls = [queue.Queue() for _ in range(400)]\n    for number, answer in enumerate(calls, 9000):\n        ANSWERS[number] = answer\n        send({'id': number, 'method': 'sg.rpc', 'params': {'method': 'summarize', 'payload': COUNT, '_meta': {'parent': OPEN.id}}})\n    busy = []\n    while len(busy) < 400 - 8 - 256:\n        busy += [answer.get() for answer in calls if not answer.empty()]\n        time.sleep(0.01)\n    note(busy=[answer['error'] for answer in busy])\n    return {}";
+
+/// One plugin's calls hang, as many as may be under way and as many as may wait; the others call on and never notice.
+#[tokio::test]
+async fn a_plugin_whose_calls_hang_holds_up_itself_alone() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness().pulse().impatient();
+    let studio = studio
+        .actor("leaks", &LEAKS.replace("COUNT", COUNT), "")
+        .actor("quick", &caller("read", FIND), "");
+    let daemon = Daemon::start(&studio).await;
+    let before = quick_calls(&site, &daemon, &studio, 8).await;
+    let calm = studio.beats().await;
+    site.order(&json!({"verb": "fail", "kind": "hang", "method": "summarize"}));
+    fs::write(studio.path("leaks.book.leak"), "").expect("a file");
+    site.work(1);
+    let refused = || -> Option<Vec<Value>> {
+        let book = studio.book("leaks");
+        let line = book.iter().find(|line| line["busy"].is_array())?;
+        line["busy"].as_array().cloned()
+    };
+    until("what is too much is refused", || refused().is_some()).await;
+    let busy = refused().expect("it was there");
+    for error in &busy {
+        assert_eq!(error["code"], -32011, "{error}");
+        assert_eq!(error["data"]["retry_after_ms"], 500, "{error}");
+    }
+    let mut quick = f64::MAX;
+    for _ in 0..3 {
+        let during = quick_calls(&site, &daemon, &studio, 8).await;
+        quick = quick.min(during);
+    }
+    let during = studio.beats().await;
+    let leaking = daemon.plugin_when("leaks", "is held up", |_| true).await;
+    assert!(
+        leaking["open"].as_u64() > Some(0),
+        "its calls are open: {leaking}"
+    );
+    site.clear();
+    daemon.all_done(&site, &studio).await;
+    daemon
+        .plugin_when("leaks", "goes on", |report| {
+            report["open"] == 0 && report["behind"] == 0
+        })
+        .await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    assert_eq!(studio.handed("leaks"), site.truth(), "in order, each once");
+    let run = studio.recheck(&site, "leaked-calls", &[36]);
+    run.told_and_over(&[]);
+    // As for the pulse: what takes less is noticed by nobody.
+    let ratio = quick.max(0.05) / before.max(0.05);
+    assert!(ratio <= 1.5, "calls of others: {before} s, then {quick} s");
+    run.with("busy", busy.len())
+        .with("calls_of_others_p99_s", quick)
+        .quiet(&[(calm, during)])
+        .judge();
+}
+
 #[tokio::test]
 async fn an_answer_that_is_far_too_big_is_dropped_early_and_asked_for_again() {
     let site = Site::quiet().await;

@@ -40,6 +40,14 @@ async fn calls_to_the_site_are_logged_as_their_plugin_wants() {
         let calls = calls.filter(|line| line["plugin"] == name && line["direction"] == way);
         calls.collect()
     };
+    for way in ["to_site", "from_site"] {
+        let mut events: Vec<i64> = calls("listed", way)
+            .iter()
+            .map(|line| line["event_id"].as_i64().expect("the event of the call"))
+            .collect();
+        events.dedup();
+        assert_eq!(events, site.truth(), "{way}: each call with its event");
+    }
     for way in ["to_site", "from_site", "to_plugin"] {
         assert!(!calls("listed", way).is_empty(), "{way}");
         assert!(

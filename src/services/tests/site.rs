@@ -84,6 +84,17 @@ async fn a_write_that_may_have_happened_says_so() {
 }
 
 #[tokio::test]
+async fn a_result_that_is_too_large_is_refused_in_words() {
+    let large = format!(r#"["{}"]"#, "x".repeat(33 << 20));
+    let server = Server::start([Move::results(&large)]).await;
+    let bench = Bench::new(&server.url, |_| {});
+    let rpc = r#"{"method":"read","payload":{"type":"Shot"}}"#;
+    let expected = json!({"limit_bytes": 32 << 20, "sent": false});
+    assert_eq!(bench.refused("sg.rpc", rpc).await, (-32014, expected));
+    assert_eq!(server.count(), 1, "it would be as large the next time");
+}
+
+#[tokio::test]
 async fn no_answer_of_the_site_shows_a_key() {
     let echo =
         r#"{"exception":true,"message":"bad auth: canary-key-of-the-daemon","error_code":102}"#;
