@@ -29,6 +29,8 @@ pub const UNCOMMITTED_MAX: usize = 1000;
 const LAZY: std::time::Duration = std::time::Duration::from_secs(10);
 /// Events in a row that used up their attempts: the plugin fails, not the event.
 const EXHAUSTED_MAX: u32 = 3;
+/// Of what a plugin calls its version, so much is kept with each of its dead letters.
+const VERSION_CHARS: usize = 100;
 /// What is said of an event whose body nobody has.
 const PRUNED: &str = "its body was pruned here, and the site no longer has the row";
 /// Lone crashes after which the event is to blame.
@@ -62,6 +64,8 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Machine {
     plugin: PluginName,
+    /// The version of the plugin, for its dead letters.
+    version: Option<Box<str>>,
     policy: Policy,
     filter: Filter,
     position: Seq,
@@ -111,6 +115,7 @@ impl Machine {
     pub fn new(plugin: PluginName, policy: Policy, filter: Filter, position: Seq) -> Self {
         Self {
             plugin,
+            version: None,
             policy,
             filter,
             position,
@@ -159,6 +164,11 @@ impl Machine {
                 self.note(now, true);
             }
         }
+    }
+
+    /// What the plugin says of its version: a dead letter names it.
+    pub fn set_version(&mut self, version: Option<&str>) {
+        self.version = version.map(|text| text.chars().take(VERSION_CHARS).collect());
     }
 
     /// The time to answer.

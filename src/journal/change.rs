@@ -188,6 +188,8 @@ pub struct NewDead {
     pub attempts: u32,
     /// When.
     pub at: Unix,
+    /// The plugin's version as its manifest said; none when it says none, or when no process had it.
+    pub version: Option<Box<str>>,
 }
 
 /// A dead letter as kept. There is one at most for a plugin and an event: a later one replaces the earlier.

@@ -153,12 +153,17 @@ fn entry() -> impl Strategy<Value = OpenEntry> {
 }
 
 fn letter() -> impl Strategy<Value = NewDead> {
-    (seq(), at()).prop_map(|(seq, at)| NewDead {
+    let version = prop_oneof![
+        Just(None),
+        "[a-z.0-9]{0,8}".prop_map(|text| Some(text.into()))
+    ];
+    (seq(), at(), version).prop_map(|(seq, at, version)| NewDead {
         seq,
         reason: "attempts".into(),
         error: format!("at {at:?}").into(),
         attempts: 5,
         at,
+        version,
     })
 }
 
@@ -384,6 +389,7 @@ fn an_open_list_takes_no_more_than_it_may() {
                 error: "".into(),
                 attempts: 1,
                 at,
+                version: None,
             }],
             replays: Vec::new(),
             counts: Counts::default(),

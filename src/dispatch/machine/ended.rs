@@ -38,7 +38,10 @@ impl Machine {
                 self.settle(seq, |counts| counts.ok += 1, now);
             }
             Disposition::Skip => self.settle(seq, |counts| counts.skipped += 1, now),
-            Disposition::Dead { reason } => self.bury(seq, "dead", &reason, now),
+            Disposition::Dead { reason } => {
+                self.charge(seq, is_charged);
+                self.bury(seq, "dead", &reason, now);
+            }
             Disposition::Retry {
                 after,
                 reason,
@@ -55,7 +58,10 @@ impl Machine {
                 );
             }
             Disposition::Failed { error, progress } => match self.policy.on_error {
-                OnError::Skip if is_charged => self.bury(seq, "skip", &error, now),
+                OnError::Skip if is_charged => {
+                    self.charge(seq, is_charged);
+                    self.bury(seq, "skip", &error, now);
+                }
                 OnError::Stop if is_charged => {
                     self.refusal = Some(Refusal::OnError(seq));
                     self.hold(seq, &error, progress, now);
@@ -107,6 +113,12 @@ impl Machine {
         }
     }
 
+    fn charge(&mut self, seq: Seq, is_charged: bool) {
+        if let Some(open) = self.open.get_mut(seq) {
+            open.entry.attempts += u32::from(is_charged);
+        }
+    }
+
     pub(super) fn settle(&mut self, seq: Seq, count: impl FnOnce(&mut Counts), now: Now) {
         self.suspects.remove(&seq);
         self.touched = self.touched.max(seq);
@@ -133,6 +145,7 @@ impl Machine {
                 error: error.into(),
                 attempts,
                 at,
+                version: self.version.clone(),
             });
             self.note(now, true);
         }
@@ -148,6 +161,7 @@ impl Machine {
             error: GONE.into(),
             attempts: entry.attempts,
             at: now.unix,
+            version: self.version.clone(),
         });
         self.note(now, true);
     }
@@ -166,10 +180,10 @@ impl Machine {
         now: Now,
         random: f32,
     ) {
+        self.charge(seq, is_charged);
         let Some(open) = self.open.get_mut(seq) else {
             return;
         };
-        open.entry.attempts += u32::from(is_charged);
         if open.entry.attempts >= self.policy.max_attempts {
             self.exhausted += 1;
             return self.bury(seq, "attempts", error, now);

@@ -405,6 +405,7 @@ impl World {
                 error: ORPHANED_ERROR.into(),
                 attempts: entry.attempts,
                 at,
+                version: None,
             };
             self.bury(&name, &letter);
             let row = self.events.get(&entry.seq);

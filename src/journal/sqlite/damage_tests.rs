@@ -51,6 +51,7 @@ fn cursor(position: u64, open: u64) -> Op {
                 error: "a letter's error".into(),
                 attempts: 5,
                 at: Unix(9),
+                version: None,
             }],
             replays: Vec::new(),
             counts: Default::default(),
@@ -268,9 +269,47 @@ fn without_sums(dir: &Path) -> PathBuf {
         db.execute_batch(&format!("ALTER TABLE {table} DROP COLUMN sum"))
             .unwrap();
     }
-    db.execute_batch("ALTER TABLE extent DROP COLUMN sums_from; PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)")
-        .unwrap();
+    db.execute_batch(
+        "ALTER TABLE extent DROP COLUMN sums_from; ALTER TABLE dead DROP COLUMN version;
+         PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)",
+    )
+    .unwrap();
     path
+}
+
+/// A file as version 2 wrote it: its letters have sums, and no versions.
+fn without_versions(dir: &Path) -> PathBuf {
+    let path = carried(dir);
+    let db = open::writer(&path).unwrap();
+    let sum = schema::DEAD_SUM_WITHOUT_VERSION;
+    db.execute_batch(&format!(
+        "ALTER TABLE dead DROP COLUMN version; UPDATE dead SET sum = {sum};
+         PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE)"
+    ))
+    .unwrap();
+    path
+}
+
+#[test]
+fn letters_without_a_version_are_brought_up_and_damaged_ones_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = all(&Sqlite::open(&carried(dir.path())).unwrap()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = without_versions(dir.path());
+    assert_eq!(Sqlite::check(&path).unwrap(), [""; 0]);
+    let engine = Sqlite::open(&path).unwrap();
+    assert_eq!(all(&engine).unwrap(), whole);
+    drop(engine);
+    assert_eq!(open::inspect_header(&path).unwrap(), schema::VERSION);
+    assert_eq!(Sqlite::check(&path).unwrap(), [""; 0]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = without_versions(dir.path());
+    patch(&path, "a letter's error", "a letter's erroR");
+    let error = Sqlite::open(&path).err().expect("refused").to_string();
+    assert!(
+        error.contains("a dead letter is not as it was written"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -305,7 +344,7 @@ fn a_crash_while_sums_are_added_is_made_good() {
     let db = open::writer(&path).unwrap();
     db.execute_batch("BEGIN").unwrap();
     sum::add(&db).unwrap();
-    db.execute_batch("PRAGMA user_version = 2; COMMIT").unwrap();
+    db.execute_batch("PRAGMA user_version = 3; COMMIT").unwrap();
     drop(db);
     assert_eq!(open::inspect_header(&path).unwrap(), schema::WITHOUT_SUMS);
     for _ in 0..2 {

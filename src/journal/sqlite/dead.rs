@@ -27,10 +27,11 @@ pub(super) fn insert(
         letter.reason,
         letter.error,
         letter.attempts,
-        letter.at.0
+        letter.at.0,
+        letter.version
     ];
     let replaced = db
-        .prepare_cached("UPDATE dead SET reason = ?3, error = ?4, attempts = ?5, at = ?6 WHERE plugin = ?1 AND seq = ?2")?
+        .prepare_cached("UPDATE dead SET reason = ?3, error = ?4, attempts = ?5, at = ?6, version = ?7 WHERE plugin = ?1 AND seq = ?2")?
         .execute(values)?;
     if replaced == 1 {
         return seal(db, plugin, letter.seq);
@@ -41,13 +42,13 @@ pub(super) fn insert(
         "NULL"
     };
     let copy = format!(
-        "INSERT INTO dead (plugin, seq, reason, error, attempts, at, {FACTS}, body)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, {FACTS}, {body} FROM events LEFT JOIN bodies USING (seq) WHERE events.seq = ?2"
+        "INSERT INTO dead (plugin, seq, reason, error, attempts, at, version, {FACTS}, body)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, {FACTS}, {body} FROM events LEFT JOIN bodies USING (seq) WHERE events.seq = ?2"
     );
     if db.prepare_cached(&copy)?.execute(values)? == 0 {
         db.prepare_cached(
-            "INSERT INTO dead (plugin, seq, reason, error, attempts, at, timeline, event_id, event_type, is_partial)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, '', 1)",
+            "INSERT INTO dead (plugin, seq, reason, error, attempts, at, version, timeline, event_id, event_type, is_partial)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, '', 1)",
         )?
         .execute(values)?;
     }

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
 use super::{
     Memo, Sqlite,
-    schema::{APPLICATION_ID, EXTENT_SUM, TABLES, VERSION, WITHOUT_SUMS},
+    schema::{APPLICATION_ID, EXTENT_SUM, TABLES, VERSION, WITHOUT_SUMS, WITHOUT_VERSIONS},
     sum,
 };
 
@@ -96,9 +96,9 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let is_there = path.try_exists().map_err(|source| io_error(path, source))?;
         if is_there {
-            if inspect_header(path)? == WITHOUT_SUMS {
+            if inspect_header(path)? != VERSION {
                 inspect_pages(path)?;
-                add_sums(path)?;
+                bring_up(path)?;
             }
             inspect_content(path)?;
         } else {
@@ -158,7 +158,7 @@ pub(super) fn inspect_header(path: &Path) -> Result<i32, OpenError> {
         |at: usize| i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     // Offsets of SQLite's file format, section 1.3: 60 is user_version, 68 is application_id.
     match (number(68), number(60)) {
-        (APPLICATION_ID, found @ (VERSION | WITHOUT_SUMS)) => Ok(found),
+        (APPLICATION_ID, found @ (VERSION | WITHOUT_SUMS | WITHOUT_VERSIONS)) => Ok(found),
         (APPLICATION_ID, found) if found > VERSION => Err(OpenError::Newer {
             path: path.to_owned(),
             found,
@@ -215,23 +215,25 @@ fn finding(
     }
 }
 
-/// Brings a file without sums up to this version: all of it or nothing. Its events stay without; what comes has them.
-fn add_sums(path: &Path) -> Result<(), OpenError> {
+/// Brings an older file up to this version: all of it or nothing. Events without sums stay so; what comes has them.
+fn bring_up(path: &Path) -> Result<(), OpenError> {
     let add = || {
         let db = writer(path)?;
         let change = rusqlite::Transaction::new_unchecked(&db, TransactionBehavior::Immediate)?;
         let version: i32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
         // After a crash before the log was carried over, only the head of the file is behind.
-        if version == WITHOUT_SUMS {
-            sum::add(&change)?;
-            change.pragma_update(None, "user_version", VERSION)?;
+        match version {
+            WITHOUT_SUMS => sum::add(&change)?,
+            WITHOUT_VERSIONS => sum::add_versions(&change)?,
+            _ => {}
         }
+        change.pragma_update(None, "user_version", VERSION)?;
         change.commit()?;
         // The version that the head of the file says must be there for whoever reads only that.
         db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     };
     add().map_err(|error| sort(path, error))?;
-    tracing::info!(path = %path.display(), version = VERSION, "the journal was brought up to this version: its rows have sums from now on");
+    tracing::info!(path = %path.display(), version = VERSION, "the journal was brought up to this version: an older sgeventd refuses it");
     Ok(())
 }
 

@@ -127,6 +127,7 @@ fn lose(
             error: ORPHANED_ERROR.into(),
             attempts: row.get(2)?,
             at,
+            version: None,
         };
         Ok((plugin, letter, EventId(row.get(3)?)))
     })?;

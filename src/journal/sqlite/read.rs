@@ -161,7 +161,7 @@ impl Reader for SqliteReader {
 
     fn dead(&mut self, query: &DeadQuery) -> Read<Vec<DeadLetter>> {
         let sql = format!(
-            "SELECT id, plugin, seq, reason, error, attempts, at, {FACTS}, body, sum IS {DEAD_SUM} FROM dead
+            "SELECT id, plugin, seq, reason, error, attempts, at, {FACTS}, body, version, sum IS {DEAD_SUM} FROM dead
              WHERE id > ?1 AND (?2 IS NULL OR plugin = ?2) ORDER BY id LIMIT ?3"
         );
         self.at_once(|db| {
@@ -425,7 +425,7 @@ fn fill(db: &Connection, record: &mut PluginRecord) -> rusqlite::Result<()> {
 }
 
 fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
-    sum::see(row, 8 + FACTS_COUNT, || "a dead letter".to_owned())?;
+    sum::see(row, 9 + FACTS_COUNT, || "a dead letter".to_owned())?;
     Ok(DeadLetter {
         id: row.get(0)?,
         plugin: name(row, 1)?,
@@ -437,6 +437,7 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
             error: row.get(4)?,
             attempts: row.get(5)?,
             at: Unix(row.get(6)?),
+            version: row.get(8 + FACTS_COUNT)?,
         },
     })
 }

@@ -1,6 +1,6 @@
 //! The tables, as SQL.
 //!
-//! Version 2: each row ends with a sum over its values, see `sum.rs`. Bodies stand in a table of their own: what filters need is packed 20 rows to a page, and dropping the oldest bodies frees
+//! Each row ends with a sum over its values, see `sum.rs`. Bodies stand in a table of their own: what filters need is packed 20 rows to a page, and dropping the oldest bodies frees
 //! whole pages (setting a column to NULL frees none: measured).
 //! People may read it all with `sgeventd state sql`; nobody else writes.
 
@@ -8,10 +8,13 @@
 pub(super) const APPLICATION_ID: i32 = 0x7367_6576;
 
 /// The version of the tables below. A file with a higher one is refused.
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
 /// The version before rows had sums: it is brought up to this one when it is opened.
 pub(super) const WITHOUT_SUMS: i32 = 1;
+
+/// The version before dead letters had that of their plugin: brought up likewise.
+pub(super) const WITHOUT_VERSIONS: i32 = 2;
 
 macro_rules! columns {
     () => {
@@ -47,6 +50,12 @@ pub(super) const OPEN_SUM: &str =
     "row_sum(plugin, seq, origin, attempts, crashes, deliveries, next_at, last_error, progress)";
 pub(super) const REPLAY_SUM: &str = "row_sum(plugin, first, last, next)";
 pub(super) const DEAD_SUM: &str = concat!(
+    "row_sum(plugin, seq, reason, error, attempts, at, version, ",
+    columns!(),
+    ", body)"
+);
+/// The same in [`WITHOUT_VERSIONS`].
+pub(super) const DEAD_SUM_WITHOUT_VERSION: &str = concat!(
     "row_sum(plugin, seq, reason, error, attempts, at, ",
     columns!(),
     ", body)"
@@ -110,7 +119,7 @@ CREATE TABLE replays (
 
 CREATE TABLE dead (
     id INTEGER PRIMARY KEY AUTOINCREMENT, plugin TEXT NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL,
-    attempts INTEGER NOT NULL, at INTEGER NOT NULL, ",
+    attempts INTEGER NOT NULL, at INTEGER NOT NULL, version TEXT, ",
     facts!(),
     ", body TEXT, sum INTEGER, UNIQUE (plugin, seq)) STRICT;
 

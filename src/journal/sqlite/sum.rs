@@ -16,7 +16,7 @@ use rusqlite::{
 
 use super::{
     Memo,
-    schema::{BODY_SUM, EVENT_SUM, PLUGIN_SUM, SMALL},
+    schema::{BODY_SUM, DEAD_SUM, DEAD_SUM_WITHOUT_VERSION, EVENT_SUM, PLUGIN_SUM, SMALL},
 };
 use crate::ident::{PluginName, Seq};
 
@@ -198,7 +198,8 @@ pub(super) fn count_bad_bodies(db: &Connection, memo: &Memo) -> rusqlite::Result
 /// Gives a file of the version before sums its columns, and its small tables their sums.
 pub(super) fn add(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
-        "ALTER TABLE extent ADD COLUMN sums_from INTEGER NOT NULL DEFAULT 1;
+        "ALTER TABLE dead ADD COLUMN version TEXT;
+         ALTER TABLE extent ADD COLUMN sums_from INTEGER NOT NULL DEFAULT 1;
          UPDATE extent SET sums_from = last + 1;",
     )?;
     for table in ["events", "bodies"] {
@@ -210,4 +211,15 @@ pub(super) fn add(db: &Connection) -> rusqlite::Result<()> {
         ))?;
     }
     Ok(())
+}
+
+/// Gives dead letters a place for their plugin's version, after a look at what is there.
+pub(super) fn add_versions(db: &Connection) -> rusqlite::Result<()> {
+    let damaged = format!("SELECT 1 FROM dead WHERE sum IS NOT {DEAD_SUM_WITHOUT_VERSION}");
+    if db.prepare(&damaged)?.exists([])? {
+        return Err(changed("a dead letter"));
+    }
+    db.execute_batch(&format!(
+        "ALTER TABLE dead ADD COLUMN version TEXT; UPDATE dead SET sum = {DEAD_SUM};"
+    ))
 }

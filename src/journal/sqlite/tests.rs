@@ -68,7 +68,7 @@ fn the_settings_are_what_the_head_of_the_module_says() {
         ("wal_autocheckpoint", "Integer(0)"),
         ("cell_size_check", "Integer(1)"),
         ("application_id", "Integer(1936156022)"),
-        ("user_version", "Integer(2)"),
+        ("user_version", "Integer(3)"),
     ] {
         assert_eq!(get(&engine.db, name), expected, "{name}");
     }
@@ -100,7 +100,7 @@ fn what_is_not_ours_is_refused_and_left_alone() {
         path
     };
     let newer = format!(
-        "PRAGMA application_id = {}; PRAGMA user_version = 3; CREATE TABLE t (a)",
+        "PRAGMA application_id = {}; PRAGMA user_version = 4; CREATE TABLE t (a)",
         schema::APPLICATION_ID
     );
     for (path, words) in [
@@ -108,7 +108,7 @@ fn what_is_not_ours_is_refused_and_left_alone() {
         (bytes("short", b"SQLite"), "it is no SQLite database"),
         (bytes("text", &[b'x'; 5000]), "it is no SQLite database"),
         (sql("other", "CREATE TABLE t (a)"), "another program's"),
-        (sql("newer", &newer), "has version 3"),
+        (sql("newer", &newer), "has version 4"),
     ] {
         let before = fs::read(&path).unwrap();
         let files = fs::read_dir(dir.path()).unwrap().count();
@@ -300,6 +300,7 @@ fn a_dead_letter_outlives_its_row_and_can_be_redriven() {
                 error: "KeyError".into(),
                 attempts: 5,
                 at: Unix(9),
+                version: Some("2.1.0".into()),
             }],
             replays: Vec::new(),
             counts: Default::default(),

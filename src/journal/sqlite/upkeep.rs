@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     Memo, Sqlite,
     open::{OpenError, ends_meet, inspect_header, io_error, reader, sort},
-    schema::WITHOUT_SUMS,
+    schema::VERSION,
     sum,
 };
 
@@ -26,14 +26,14 @@ impl Sqlite {
     /// # Errors
     /// When the file is not ours or cannot be opened at all.
     pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
-        let has_sums = inspect_header(path)? != WITHOUT_SUMS;
+        let is_ours = inspect_header(path)? == VERSION;
         let look = || {
             let db = reader(path)?;
             let mut statement = db.prepare(&format!("PRAGMA integrity_check({FINDINGS})"))?;
             let findings = statement.query_map([], |row| row.get::<_, String>(0))?;
             let mut findings = findings.collect::<rusqlite::Result<Vec<_>>>()?;
             findings.retain(|finding| finding != "ok");
-            if findings.is_empty() && has_sums {
+            if findings.is_empty() && is_ours {
                 findings.extend(ends_meet(&db)?);
                 findings.extend(holes(&db)?);
                 findings.extend(changes(&db)?);
