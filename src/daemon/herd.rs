@@ -80,6 +80,8 @@ struct Kept {
     after: BTreeSet<PluginName>,
     gone_since: Option<tokio::time::Instant>,
     is_told_gone: bool,
+    /// Why its file is no plugin any more, as it was told.
+    spoiled: Option<String>,
     /// Orders for which its queue had no room.
     late: Vec<PluginOrder>,
 }
@@ -222,13 +224,15 @@ impl Running {
         };
         let order = if kept.is_told_gone {
             Some(PluginOrder::Appeared(Box::new(setup)))
-        } else if kept.found != *found || identity.differs(&kept.identity) {
+        } else if kept.spoiled.is_some() || kept.found != *found || identity.differs(&kept.identity)
+        {
             Some(PluginOrder::Changed(Box::new(setup)))
         } else {
             None
         };
         (kept.identity, kept.found) = (identity, found.clone());
         (kept.gone_since, kept.is_told_gone) = (None, false);
+        kept.spoiled = None;
         if let Some(order) = order {
             kept.after = after;
             kept.tell(order);
@@ -292,16 +296,30 @@ impl Running {
         }
     }
 
-    /// Plugins whose file is gone; where a whole folder is gone with them, their processes go on.
+    /// Plugins whose file is gone; where a whole folder is gone with them, their processes go on. So do those whose file
+    /// was saved without its `#!` or its `x`: a mistake in a file takes no plugin down.
     fn note_gone(&mut self) {
         let folders = &self.herd.config.plugins.paths;
         for (name, kept) in &mut self.kept {
             let folder = kept.found.path_index.and_then(|index| folders.get(index));
+            let found = &self.last.found;
             let is_folder_gone =
-                folder.is_some_and(|entry| self.last.found.missing.contains_key(&entry.path));
-            if !self.last.found.plugins.contains_key(name) && !is_folder_gone {
-                kept.gone_since
-                    .get_or_insert_with(tokio::time::Instant::now);
+                folder.is_some_and(|entry| found.missing.contains_key(&entry.path));
+            if found.plugins.contains_key(name) || is_folder_gone || kept.is_told_gone {
+                continue;
+            }
+            let place = kept.found.place.as_ref();
+            match place.and_then(|place| found.not_plugins.get(place)) {
+                None => {
+                    kept.gone_since
+                        .get_or_insert_with(tokio::time::Instant::now);
+                }
+                why if why == kept.spoiled.as_ref() => {}
+                Some(why) => {
+                    kept.gone_since = None;
+                    kept.spoiled = Some(why.clone());
+                    kept.tell(PluginOrder::Spoiled(why.clone()));
+                }
             }
         }
     }
@@ -363,6 +381,7 @@ impl Running {
             after: self.after(&name),
             gone_since: None,
             is_told_gone: false,
+            spoiled: None,
             late: Vec::new(),
         };
         self.kept.insert(name, kept);

@@ -391,4 +391,6 @@ impl Life {
 }
 
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod tests;

@@ -34,6 +34,8 @@ const CLOSED: Duration = Duration::from_secs(1);
 const CLOGGED: Duration = Duration::from_secs(10);
 /// The handshake, both steps.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(60);
+/// Who has said nothing for so long hangs as far as others are concerned: its turn to start is theirs.
+const TURN: Duration = Duration::from_secs(5);
 /// Of what was printed before the handshake, so much is shown.
 const STDOUT_KEPT: usize = 2048;
 
@@ -44,6 +46,23 @@ pub(super) enum Asked {
     Start,
     Event(Seq),
     Shutdown,
+}
+
+/// A turn to start: few processes begin at once. It is over when the process shakes hands, or takes too long for it.
+pub(super) struct StartTurn {
+    _permit: OwnedSemaphorePermit,
+    /// Until when the others wait.
+    pub(super) until: Mono,
+}
+
+impl StartTurn {
+    /// Begins now.
+    pub(super) fn new(permit: OwnedSemaphorePermit, now: Mono) -> Self {
+        Self {
+            _permit: permit,
+            until: now + TURN,
+        }
+    }
 }
 
 /// A call that is not answered.
@@ -102,7 +121,7 @@ pub(super) struct Run {
     pub(super) has_stray: bool,
     pub(super) stdout: String,
     pub(super) odd_answers: u64,
-    pub(super) permit: Option<OwnedSemaphorePermit>,
+    pub(super) turn: Option<StartTurn>,
     pub(super) items: Vec<Item>,
     lines: Vec<Lines>,
     is_eof: bool,
@@ -121,7 +140,7 @@ impl Run {
         line_max: usize,
         tap: Option<Box<dyn Tap>>,
         clock: Clock,
-        permit: OwnedSemaphorePermit,
+        turn: Option<StartTurn>,
     ) -> Option<Self> {
         let (reader, writer) = child.pipes.take()?;
         let lines = std::mem::take(&mut child.log);
@@ -147,7 +166,7 @@ impl Run {
             has_stray: false,
             stdout: String::new(),
             odd_answers: 0,
-            permit: Some(permit),
+            turn,
             items: Vec::new(),
             is_eof: false,
             exit: None,

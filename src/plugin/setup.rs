@@ -159,6 +159,8 @@ pub enum Order {
     After(Vec<watch::Receiver<Seq>>),
     /// Its file is gone.
     Vanished,
+    /// Its file is there, but no plugin any more, for this reason.
+    Spoiled(String),
     /// Its file is there.
     Appeared(Box<Setup>),
 }

@@ -331,7 +331,8 @@ impl Task {
         let deadline = run.flights.next_deadline().filter(|_| !self.needs.waits());
         let ladder = run.ladder.as_ref().map(crate::process::Ladder::until);
         let handshake = run.handshake_until.filter(|_| run.ladder.is_none());
-        let times = [deadline, ladder, handshake];
+        let turn = run.turn.as_ref().map(|turn| turn.until);
+        let times = [deadline, ladder, handshake, turn];
         times.into_iter().flatten().min()
     }
 

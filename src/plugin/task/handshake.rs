@@ -70,7 +70,7 @@ impl Task {
                     run.manifest = Some(Arc::new(manifest));
                     run.raw_manifest = Some(raw);
                     run.handshake_until = None;
-                    run.permit = None;
+                    run.turn = None;
                 }
                 self.step(Input::Validated);
                 Ok(())
@@ -114,6 +114,9 @@ impl Task {
             has_changed
         });
         self.make_machine(&manifest, &raw).await?;
+        if let Some(machine) = &mut self.machine {
+            machine.set_version(self.version.as_deref());
+        }
         let start = message::Start {
             config: self.setup.settings.config.clone().into(),
             granted,
@@ -191,7 +194,7 @@ impl Task {
                 let started: message::Started =
                     serde_json::from_str(result.get()).unwrap_or_default();
                 run.handshake_until = None;
-                run.permit = None;
+                run.turn = None;
                 if let Some(reason) = started.disable {
                     let reason = clean(Some(reason), "");
                     self.step(Input::Refused(Cause::Itself(reason)));
@@ -217,6 +220,7 @@ impl Task {
                 &mut self.run
             };
             let Some(run) = run else { continue };
+            run.turn.take_if(|turn| now >= turn.until);
             if run.ladder.is_some() || run.handshake_until.is_none_or(|until| now < until) {
                 continue;
             }

@@ -23,15 +23,15 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde_json::value::RawValue;
 use sgeventd_protocol::{Manifest, message::Reason};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     alarm::Alarm,
     flight::Needs,
-    life::{Input, Life},
+    life::{Input, Life, State},
     report::PluginReport,
-    run::{Happened, Run},
+    run::{Happened, Run, StartTurn},
     setup::{Order, Setup, Shared},
     stats::Stats,
 };
@@ -72,8 +72,11 @@ struct Spawning {
     is_candidate: bool,
     /// A candidate that is not wanted any more: ended as soon as it is there.
     is_doomed: bool,
-    done: BoxFuture<'static, Result<(Child, OwnedSemaphorePermit), String>>,
+    done: BoxFuture<'static, Started>,
 }
+
+/// A process with its turn, as far as it lasts; or why there is none.
+type Started = Result<(Child, Option<StartTurn>), String>;
 
 /// Bodies that were asked for.
 type Bodies = Result<Vec<(Seq, Option<Bytes>)>, JournalError>;
@@ -138,7 +141,7 @@ enum Woken {
     Order(Option<Order>),
     Main(Happened),
     Candidate(Happened),
-    Spawned(Result<(Child, OwnedSemaphorePermit), String>),
+    Spawned(Started),
     Read(Result<Read, JournalError>),
     Committed(Result<Vec<Answer>, JournalError>),
     Head,
@@ -358,6 +361,12 @@ impl Task {
             Order::Vanished => {
                 self.step(Input::Vanished);
             }
+            // Who does not run is told by its next start.
+            Order::Spoiled(why) => {
+                if matches!(self.life.state(), State::Ready { .. }) {
+                    self.tell_invalid(&why);
+                }
+            }
             Order::Appeared(setup) => {
                 self.next_setup = Some(*setup);
                 self.step(Input::Start);
@@ -396,9 +405,7 @@ async fn next(run: &mut Option<Run>) -> Happened {
     }
 }
 
-async fn spawned(
-    spawning: &mut VecDeque<Spawning>,
-) -> Option<Result<(Child, OwnedSemaphorePermit), String>> {
+async fn spawned(spawning: &mut VecDeque<Spawning>) -> Option<Started> {
     let first = spawning.front_mut()?;
     Some((&mut first.done).await)
 }

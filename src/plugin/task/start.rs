@@ -3,9 +3,8 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sgeventd_protocol::message::Reason;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Spawning, Task, fate::forget_child};
+use super::{Spawning, Started, Task, fate::forget_child};
 use crate::{
     config::{KillScope, TrafficDetail},
     ident::{Generation, PluginName},
@@ -13,7 +12,7 @@ use crate::{
     plugin::{
         diagnose::explain,
         life::{Input, State},
-        run::{Asked, HANDSHAKE, Run},
+        run::{Asked, HANDSHAKE, Run, StartTurn},
         setup::{Launch, Setup, Shared, run_mark},
         tap::PluginTap,
     },
@@ -63,12 +62,12 @@ impl Task {
         });
     }
 
-    pub(super) fn spawned(&mut self, done: Result<(Child, OwnedSemaphorePermit), String>) {
+    pub(super) fn spawned(&mut self, done: Started) {
         let Some(spawning) = self.spawning.pop_front() else {
             return;
         };
         match done {
-            Ok((child, permit)) => self.begin_run(&spawning, child, permit),
+            Ok((child, turn)) => self.begin_run(&spawning, child, turn),
             Err(error) if spawning.is_candidate => {
                 if !spawning.is_doomed {
                     self.tell_invalid(&error);
@@ -94,7 +93,7 @@ impl Task {
         }
     }
 
-    fn begin_run(&mut self, spawning: &Spawning, child: Child, permit: OwnedSemaphorePermit) {
+    fn begin_run(&mut self, spawning: &Spawning, child: Child, turn: Option<StartTurn>) {
         let setup = self.setup_for(spawning.is_candidate);
         let detail = setup.settings.traffic.map(|detail| match detail {
             TrafficDetail::Off => Detail::Off,
@@ -108,7 +107,7 @@ impl Task {
             Box::new(tap) as Box<dyn crate::peer::Tap>
         });
         let line = usize::try_from(setup.settings.limits.effective().line).unwrap_or(usize::MAX);
-        let Some(mut run) = Run::new(child, spawning.generation, line, tap, clock, permit) else {
+        let Some(mut run) = Run::new(child, spawning.generation, line, tap, clock, turn) else {
             return;
         };
         tracing::debug!(plugin = %self.name, generation = spawning.generation.0, "started");
@@ -137,7 +136,7 @@ async fn spawn(
     launch: Launch,
     tmp: Option<&Path>,
     mark: Option<String>,
-) -> Result<(Child, OwnedSemaphorePermit), String> {
+) -> Started {
     let Launch::Spec(mut spec) = launch else {
         let Launch::Impossible(why) = launch else {
             return Err(String::new());
@@ -150,6 +149,7 @@ async fn spawn(
     }
     let permit = Arc::clone(&shared.starts).acquire_owned().await;
     let permit = permit.map_err(stopping)?;
+    let mut turn = Some(StartTurn::new(permit, shared.clock.now().mono));
     let (tmp, cwd) = (tmp.map(Path::to_owned), spec.cwd.clone());
     let made = tokio::task::spawn_blocking(move || {
         // Emptied at every start; one that cannot be is told by the process itself.
@@ -162,7 +162,8 @@ async fn spawn(
     drop(made.await);
     spec.env
         .extend(mark.map(|mark| (RUN_MARK.into(), mark.into())));
-    let child = match shared.spawner.spawn(*spec).await {
+    let started = within_turn(shared, &mut turn, shared.spawner.spawn(*spec)).await;
+    let child = match started {
         Ok(child) => child,
         Err(error) => {
             let said = tokio::task::spawn_blocking(move || explain(&error));
@@ -185,7 +186,23 @@ async fn spawn(
     recorded.map_err(|error| format!("the process cannot be recorded: {error}"))?;
     crate::fail::at("spawn.recorded");
     unrecorded.is_over = true;
-    Ok((child, permit))
+    Ok((child, turn))
+}
+
+/// Waits for a step of a start; when it takes too long, the others need not wait for it.
+async fn within_turn<T>(
+    shared: &Shared,
+    turn: &mut Option<StartTurn>,
+    step: impl Future<Output = T>,
+) -> T {
+    tokio::pin!(step);
+    if let Some(until) = turn.as_ref().map(|turn| shared.clock.instant(turn.until))
+        && let Ok(done) = tokio::time::timeout_at(until, &mut step).await
+    {
+        return done;
+    }
+    *turn = None;
+    step.await
 }
 
 /// A process that is not recorded must not live on, and its record not without it: that may be on its way.
