@@ -9,42 +9,10 @@ use std::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::support::{Daemon, Site, Studio, is_alive};
-
-/// A plugin of the folder that is looked at, of a version.
-fn version(studio: &Studio, name: &str, number: u32, body: &str) -> String {
-    let body = format!("VERSION = {number}\nMANIFEST[\"version\"] = str(VERSION)\n{body}");
-    studio.actor_text(name, &body)
-}
-
-/// A studio with one plugin in its folder, and a daemon.
-async fn with_plugin(site: &Site, name: &str, body: &str, section: &str) -> (Studio, Daemon) {
-    let studio = Studio::new(site).witness().pulse().section(section);
-    let text = version(&studio, name, 1, body);
-    let studio = studio.file(&file(name), text, 0o755);
-    let daemon = Daemon::start(&studio).await;
-    daemon.plugin_when(name, "version 1", is_version("1")).await;
-    (studio, daemon)
-}
-
-fn file(name: &str) -> String {
-    format!("plugins/{name}.py")
-}
-
-fn is_version(number: &str) -> impl Fn(&Value) -> bool {
-    move |report| report["state"] == "ok" && report["version"] == number
-}
-
-fn has_handled(studio: &Studio, site: &Site, name: &str) -> bool {
-    studio.handed(name).len() >= site.truth().len()
-}
-
-fn alerts<'a>(status: &'a Value, name: &str) -> Vec<&'a str> {
-    let all = status["alerts"].as_array().into_iter().flatten();
-    all.filter(|alert| alert["plugin"] == name)
-        .filter_map(|alert| alert["sentence"].as_str())
-        .collect()
-}
+use crate::support::{
+    Daemon, Site, Studio, is_alive,
+    versions::{alerts, file, has_handled, is_version, version, with_plugin},
+};
 
 #[tokio::test]
 async fn a_changed_executable_takes_over_when_the_old_one_has_drained() {

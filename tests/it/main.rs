@@ -2,12 +2,14 @@
 
 mod a_change_is_seen;
 mod a_crash_at_any_step;
+mod a_disabled_plugin_comes_back;
 mod a_full_disk_holds_ingest_alone;
 mod a_held_disk_holds_nothing_up;
 mod a_pause_kills_nobody;
 mod a_range_is_handed_out_again;
 mod a_reload_does_what_it_says;
 mod a_run_is_judged_again;
+mod a_save_takes_nobody_down;
 mod a_sick_disk;
 mod a_site_is_taken_as_it_is;
 mod a_site_that_misbehaves;
@@ -23,6 +25,7 @@ mod damage_is_never_silent;
 mod demo;
 mod dispatch_rules;
 mod every_event_is_found;
+mod failures_are_settled;
 mod files_are_watched;
 mod files_of_plugins;
 mod ingest_asks_while_it_commits;

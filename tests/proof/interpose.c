@@ -1,5 +1,5 @@
 /* Stands between a program and its disk and clock: loaded before it (LD_PRELOAD), it writes down what the program does to the files
- * below one folder, lets chosen calls fail, and moves the wall clock. `interpose.rs` beside this builds and steers it.
+ * below one folder, lets chosen calls fail, and moves its clocks. `interpose.rs` beside this builds and steers it.
  *
  *   INTERPOSE_FOLDER   only files below it count; a real path without links
  *   INTERPOSE_TRACE    where records go (outside of the folder); none: nothing is recorded
@@ -31,6 +31,7 @@ enum {
     WORD_FULL_UNTIL,  /* up to this one; 0: for ever */
     WORD_SYNC_FAILS,  /* this sync fails, and what it should have saved is never saved */
     WORD_READ_FAILS,  /* this read and all later ones fail */
+    WORD_TIMERS_MS,   /* added to the clock that timers run by; it may only grow */
     WORD_WRITES = 8,  /* writes so far */
     WORD_SYNCS,
     WORD_READS,
@@ -342,14 +343,27 @@ int mkdir(const char *path, mode_t mode) {
     return done;
 }
 
-/* Clocks: the wall clock alone moves. */
+/* Clocks: the wall clock and that of timers, each by its own word. */
+
+static int64_t added_to(clockid_t clock) {
+    switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+        return word(WORD_CLOCK_MS);
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_COARSE:
+        return word(WORD_TIMERS_MS);
+    default:
+        return 0;
+    }
+}
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
     CACHED;
     REAL(clock_gettime);
     int done = real(clock, time);
-    int64_t add = word(WORD_CLOCK_MS);
-    if (!done && add && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
+    int64_t add = added_to(clock);
+    if (!done && add) {
         int64_t nanos = time->tv_nsec + (add % 1000) * 1000000;
         time->tv_sec += add / 1000 + (nanos >= 1000000000) - (nanos < 0);
         time->tv_nsec = nanos + (nanos < 0 ? 1000000000 : nanos >= 1000000000 ? -1000000000 : 0);

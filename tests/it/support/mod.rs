@@ -16,6 +16,7 @@ pub(crate) mod secrets;
 mod site;
 pub(crate) mod steered;
 mod studio;
+pub(crate) mod versions;
 pub(crate) mod yardstick;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Faults of the disk and of the wall clock, switched on and off while a program runs: the control file of `interpose.c`.
+//! Faults of the disk and of the clocks, switched on and off while a program runs: the control file of `interpose.c`.
 
 use std::{
     fs::{self, File},
@@ -19,6 +19,8 @@ pub(crate) enum Word {
     SyncFails = 3,
     /// This read and all later ones fail.
     ReadFails = 4,
+    /// Added to the clock that timers run by; it may only grow.
+    TimersMs = 5,
     Writes = 8,
     Syncs = 9,
     Reads = 10,
