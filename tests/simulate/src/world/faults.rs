@@ -436,6 +436,7 @@ fn skip(plugin: PluginName, first_open: Option<(Seq, Seq)>, at: Unix) -> Op {
         error: "".into(),
         attempts: 0,
         at,
+        version: None,
     };
     let change = CursorChange {
         plugin,
