@@ -7,5 +7,5 @@ pub mod client;
 pub mod server;
 pub mod status;
 
-pub use api::{AdminClient, AdminServer, SiteAccepted};
+pub use api::{AdminClient, AdminServer, Enabled, Letter, SiteAccepted};
 pub use status::Status;

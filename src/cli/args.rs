@@ -36,6 +36,12 @@ pub enum Command {
     CheckConfig(CheckArgs),
     /// What works, what does not, and what to type next; exit 0 ok, 1 degraded, 2 down, 3 not running.
     Status(StatusArgs),
+    /// Plugins: on, off, past an event.
+    #[command(subcommand)]
+    Plugins(PluginsCommand),
+    /// Dead letters: events that plugins gave up.
+    #[command(subcommand)]
+    Dead(DeadCommand),
     /// What only a person can say about the site.
     #[command(subcommand)]
     Site(SiteCommand),
@@ -121,6 +127,103 @@ pub struct StatusArgs {
     /// All plugins, also those that are ok.
     #[arg(long)]
     pub all: bool,
+}
+
+/// `plugins`
+#[derive(Debug, Subcommand)]
+pub enum PluginsCommand {
+    /// Has a disabled plugin work again, at the event where it stopped.
+    Enable(EnableArgs),
+    /// Has a plugin finish its open events and rest until it is enabled, also after a restart of the daemon.
+    Disable(DisableArgs),
+}
+
+/// `plugins enable`
+#[derive(Debug, ClapArgs)]
+pub struct EnableArgs {
+    /// Its name, as status shows it.
+    pub name: String,
+    /// The oldest event that waits becomes a dead letter first.
+    #[arg(long)]
+    pub skip_event: bool,
+    /// What became of it, as JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which daemon.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// `plugins disable`
+#[derive(Debug, ClapArgs)]
+pub struct DisableArgs {
+    /// Its name, as status shows it.
+    pub name: String,
+    /// Which daemon.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// `dead`
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// A line for each letter.
+    List(DeadListArgs),
+    /// Everything about one letter: the event, the error with its traceback, the attempts, the plugin's version.
+    Show(DeadShowArgs),
+    /// Hands the events of letters to their plugins once more.
+    Redrive(DeadIdsArgs),
+    /// Forgets letters for good.
+    Drop(DeadDropArgs),
+}
+
+/// `dead list`
+#[derive(Debug, ClapArgs)]
+pub struct DeadListArgs {
+    /// Of this plugin only.
+    #[arg(long, value_name = "NAME")]
+    pub plugin: Option<String>,
+    /// A JSON object a line, with everything.
+    #[arg(long)]
+    pub json: bool,
+    /// Which daemon.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// `dead show`
+#[derive(Debug, ClapArgs)]
+pub struct DeadShowArgs {
+    /// Its number, as `dead list` shows it.
+    pub id: i64,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Which daemon.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// `dead redrive`
+#[derive(Debug, ClapArgs)]
+pub struct DeadIdsArgs {
+    /// Their numbers, as `dead list` shows them.
+    #[arg(required = true)]
+    pub ids: Vec<i64>,
+    /// Which daemon.
+    #[command(flatten)]
+    pub reach: ReachArgs,
+}
+
+/// `dead drop`
+#[derive(Debug, ClapArgs)]
+pub struct DeadDropArgs {
+    /// Which letters.
+    #[command(flatten)]
+    pub letters: DeadIdsArgs,
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `site`

@@ -5,10 +5,12 @@
 mod args;
 mod ask;
 mod check_config;
+mod dead;
 mod demo;
 mod exit;
 mod output;
 mod paste;
+mod plugins;
 mod reach;
 mod run;
 mod sandbox;
@@ -42,6 +44,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Status(status) => status::run(&status),
+        Command::Plugins(command) => plugins::run(&command),
+        Command::Dead(command) => dead::run(&command),
         Command::Site(command) => site::run(&command),
         Command::State(command) => state::run(&command),
         Command::Sandbox(sandbox) => sandbox::run(&sandbox),

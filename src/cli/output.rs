@@ -2,10 +2,17 @@
 
 use std::io::Write as _;
 
+use super::{Exit, exit::Failure};
+
 /// Prints a line of data; false when nobody reads any more.
 pub(super) fn data(line: &str) -> bool {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).is_ok()
+}
+
+/// Data as one line of JSON.
+pub(super) fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::new(Exit::Io, &error))
 }
 
 /// Prints a line of talk.

@@ -1,9 +1,5 @@
 //! `site accept`: a site that was restored from a backup is taken as it is.
 
-use std::time::Duration;
-
-use jsonrpsee::core::client::Error;
-
 use super::{
     Exit,
     args::{AcceptArgs, SiteCommand},
@@ -13,28 +9,22 @@ use super::{
     reach,
 };
 use crate::{
-    admin::{AdminClient as _, SiteAccepted, Status, client::connect_for},
+    admin::{AdminClient as _, SiteAccepted, Status},
     ident::EventId,
 };
-
-/// It is answered after its commit, which a busy disk may hold up.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs a verb of `site`.
 pub(super) fn run(command: &SiteCommand) -> Result<Exit, Failure> {
     let SiteCommand::Accept(args) = command;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Io, &error))?;
-    runtime.block_on(accept(args))
+    reach::wait(accept(args))
 }
 
 async fn accept(args: &AcceptArgs) -> Result<Exit, Failure> {
-    let socket = reach::socket(&args.reach)?;
-    let client = connect_for(&socket, PATIENCE).await;
-    let client = client.map_err(|error| reach::refused(&error))?;
-    let status = client.status().await.map_err(|error| failed(&error))?;
+    let client = reach::daemon(&args.reach).await?;
+    let status = client
+        .status()
+        .await
+        .map_err(|error| reach::failed(&error))?;
     if status.site.state != "rewound" {
         let words = format!(
             "the site is not rewound but {}: its log goes on where it was read last",
@@ -46,7 +36,7 @@ async fn accept(args: &AcceptArgs) -> Result<Exit, Failure> {
         return Ok(Exit::No);
     }
     let accepted = client.site_accept(EventId(args.from)).await;
-    let accepted = accepted.map_err(|error| failed(&error))?;
+    let accepted = accepted.map_err(|error| reach::failed(&error))?;
     if args.json {
         let text = serde_json::to_string(&accepted);
         data(&text.map_err(|error| Failure::new(Exit::Io, &error))?);
@@ -82,15 +72,4 @@ fn words(accepted: &SiteAccepted) -> String {
         "accepted: timeline {} begins at event {}; {} missing ids of the old one are given up",
         accepted.timeline.0, accepted.from, accepted.given_up
     )
-}
-
-fn failed(error: &Error) -> Failure {
-    match error {
-        Error::Call(refusal) => Failure::words(Exit::No, refusal.message()),
-        Error::RequestTimeout => Failure::words(
-            Exit::Down,
-            "the daemon has not answered in time; sgeventd status shows what became of it",
-        ),
-        other => Failure::new(Exit::Down, other),
-    }
 }

@@ -27,7 +27,7 @@ use crate::{
         look::{Identity, Looker, Seen, Wanted},
         order::Order as Links,
         report::PluginReport,
-        setup::{Handle, ORDERS, Order as PluginOrder, Setup, Shared},
+        setup::{Handle, ORDERS, Operated, Operation, Order as PluginOrder, Setup, Shared},
         task::{self, Parts},
     },
     site::Session,
@@ -44,6 +44,10 @@ pub(super) enum Order {
     Beat(oneshot::Sender<()>),
     /// The config that holds from now on, with the sessions of the scripts that it names.
     Reload(Box<Config>, BTreeMap<String, Session>),
+    /// An operator wants something of a plugin.
+    Operate(PluginName, Operation, Operated),
+    /// Events that were opened again in the journal.
+    Reopened(Vec<(PluginName, Seq)>),
 }
 
 /// What `status` shows of all plugins.
@@ -404,6 +408,33 @@ impl Running {
                 let _gone = turned.send(());
             }
             Order::Reload(config, sessions) => self.reload(*config, sessions),
+            Order::Operate(name, what, done) => match self.kept.get_mut(&name) {
+                Some(kept) => kept.tell(PluginOrder::Operate(what, done)),
+                None => {
+                    // Who asked may have gone.
+                    let _gone = done.send(Err(self.unknown(&name)));
+                }
+            },
+            Order::Reopened(all) => {
+                let mut by_plugin = BTreeMap::<PluginName, Vec<Seq>>::new();
+                for (name, seq) in all {
+                    by_plugin.entry(name).or_default().push(seq);
+                }
+                for (name, seqs) in by_plugin {
+                    if let Some(kept) = self.kept.get_mut(&name) {
+                        kept.tell(PluginOrder::Reopened(seqs));
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown(&self, name: &PluginName) -> String {
+        let like = |other: &&PluginName| strsim::jaro_winkler(other.as_str(), name.as_str());
+        let near = self.kept.keys().max_by(|a, b| like(a).total_cmp(&like(b)));
+        match near {
+            Some(near) => format!("there is no plugin {name}; did you mean {near}?"),
+            None => format!("there is no plugin {name}; there is none at all"),
         }
     }
 

@@ -10,6 +10,7 @@ mod bridge;
 mod error;
 mod herd;
 mod notify;
+mod operate;
 mod reload;
 mod room;
 mod schema;
@@ -184,6 +185,7 @@ impl Daemon {
             site: site_reports,
             ingest: ingest_orders.clone(),
             herd: all_reports.clone(),
+            orders: herd_orders.clone(),
             alerts: alerts.clone(),
             config: Arc::clone(&config_state),
             state_dir: config.state.dir.clone(),

@@ -16,15 +16,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{herd, reload::ConfigState};
 use crate::{
     admin::{
-        self, AdminServer, SiteAccepted, Status,
+        self, AdminServer, Enabled, Letter, SiteAccepted, Status,
         status::{AlertReport, JournalReport, Overall},
     },
     alert::Alerts,
     clock::Unix,
-    ident::EventId,
+    ident::{EventId, PluginName},
     ingest::{self, SiteReport},
     journal::{Extent, Health, Journal},
-    plugin::report::PluginReport,
+    plugin::{report::PluginReport, setup::Operation},
 };
 
 /// The two lines of `status` are made this often, for systemd and the lock file.
@@ -37,6 +37,7 @@ pub(super) struct Desk {
     pub(super) site: watch::Receiver<SiteReport>,
     pub(super) ingest: mpsc::Sender<ingest::Message>,
     pub(super) herd: watch::Receiver<herd::Reports>,
+    pub(super) orders: mpsc::Sender<herd::Order>,
     pub(super) alerts: Alerts,
     pub(super) config: Arc<Mutex<ConfigState>>,
     pub(super) state_dir: PathBuf,
@@ -45,19 +46,26 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) async fn status(&self) -> Status {
-        // The one thing that waits comes first: all else is of one moment, and what people were told is not newer than what
-        // bears it out.
+        // What waits comes first: all else is of one moment, and what people were told is not newer than what bears it out.
         let extent = self.journal.extent().await.unwrap_or_default();
+        let letters = self.journal.query(|reader| reader.dead_counts()).await;
         let alerts: Vec<AlertReport> = self.alerts.open().into_iter().map(alert).collect();
         let site = self.site.borrow().clone();
         let journal = self.journal_report(&extent);
-        let (plugins, not_plugins) = {
+        let (mut plugins, not_plugins) = {
             let herd = self.herd.borrow();
             let plugins = herd.plugins.values();
             let plugins: Vec<PluginReport> =
                 plugins.map(|report| report.borrow().clone()).collect();
             (plugins, herd.not_plugins.clone())
         };
+        // A plugin knows what it gave up, and not what operators redrove or dropped.
+        if let Ok(letters) = letters {
+            for plugin in &mut plugins {
+                let kept = letters.iter().find(|(name, _)| *name == plugin.name);
+                plugin.dead_letters = kept.map_or(0, |(_, count)| *count);
+            }
+        }
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -160,6 +168,10 @@ fn two_lines(status: &Status) -> [String; 2] {
     ]
 }
 
+fn refused(words: String) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(admin::api::REFUSED, words, None::<()>)
+}
+
 /// The desk behind the admin API.
 pub(super) struct Answering(pub(super) Arc<Desk>);
 
@@ -170,8 +182,6 @@ impl AdminServer for Answering {
     }
 
     async fn site_accept(&self, from: EventId) -> RpcResult<SiteAccepted> {
-        let refused =
-            |words: String| ErrorObjectOwned::owned(admin::api::REFUSED, words, None::<()>);
         let ended =
             || refused("ingest has ended; nothing is known of what became of it".to_owned());
         let (done, answer) = oneshot::channel();
@@ -188,5 +198,32 @@ impl AdminServer for Answering {
             from,
             given_up: accepted.given_up,
         })
+    }
+
+    async fn plugin_enable(&self, plugin: PluginName, skip_event: bool) -> RpcResult<Enabled> {
+        let what = Operation::Enable { skip_event };
+        self.0.operate(plugin, what).await.map_err(refused)
+    }
+
+    async fn plugin_disable(&self, plugin: PluginName) -> RpcResult<()> {
+        let done = self.0.operate(plugin, Operation::Disable).await;
+        done.map(drop).map_err(refused)
+    }
+
+    async fn dead(
+        &self,
+        plugin: Option<PluginName>,
+        after: i64,
+        rows: usize,
+    ) -> RpcResult<Vec<Letter>> {
+        self.0.dead(plugin, after, rows).await.map_err(refused)
+    }
+
+    async fn dead_redrive(&self, ids: Vec<i64>) -> RpcResult<usize> {
+        self.0.redrive(ids).await.map_err(refused)
+    }
+
+    async fn dead_drop(&self, ids: Vec<i64>) -> RpcResult<u64> {
+        self.0.drop_dead(ids).await.map_err(refused)
     }
 }

@@ -31,6 +31,8 @@ const LAZY: std::time::Duration = std::time::Duration::from_secs(10);
 const EXHAUSTED_MAX: u32 = 3;
 /// Of what a plugin calls its version, so much is kept with each of its dead letters.
 const VERSION_CHARS: usize = 100;
+/// The reason of a dead letter that an operator wanted.
+pub const SKIPPED: &str = "skipped_by_operator";
 /// What is said of an event whose body nobody has.
 const PRUNED: &str = "its body was pruned here, and the site no longer has the row";
 /// Lone crashes after which the event is to blame.
@@ -187,6 +189,12 @@ impl Machine {
     #[must_use]
     pub fn position(&self) -> Seq {
         self.position
+    }
+
+    /// True when it is wanted and not settled.
+    #[must_use]
+    pub fn is_open(&self, seq: Seq) -> bool {
+        self.open.contains(seq)
     }
 
     /// How many wanted events are not settled.

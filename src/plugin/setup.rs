@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::{host::Host, report::PluginReport};
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     clock::Clock,
     config::{Emails, PluginSettings},
     dispatch,
-    ident::{Generation, PluginName, Seq},
+    ident::{EventId, Generation, PluginName, Seq},
     journal::{Journal, Place},
     process::{SpawnSpec, Spawner},
     services::{FileRoots, Services},
@@ -163,7 +164,35 @@ pub enum Order {
     Spoiled(String),
     /// Its file is there.
     Appeared(Box<Setup>),
+    /// An operator wants something of it.
+    Operate(Operation, Operated),
+    /// The journal holds events that are open again.
+    Reopened(Vec<Seq>),
 }
+
+/// What an operator wants of a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// It shall work again.
+    Enable {
+        /// The oldest open event becomes a dead letter first.
+        skip_event: bool,
+    },
+    /// It shall rest until it is enabled.
+    Disable,
+}
+
+/// What enabling a plugin came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enabled {
+    /// The oldest event that waits for it: it goes on there; none when none is known to wait.
+    pub resumes_at: Option<EventId>,
+    /// The event that became a dead letter first.
+    pub skipped: Option<EventId>,
+}
+
+/// Who is told what became of it: once it is on disk, or in words why not.
+pub type Operated = oneshot::Sender<Result<Enabled, String>>;
 
 impl Order {
     /// True when it need not be told any more, since this one will be.

@@ -114,7 +114,7 @@ impl Services {
             return Err(unknown(method));
         }
         let params = keywords(method, params)?;
-        let _place = caller.queue.enter().await?;
+        let _place = caller.queue.enter(params.get().len()).await?;
         if method.starts_with("state.") {
             if context.phase == Phase::Handshake {
                 return Err(not_started(method));

@@ -1,7 +1,7 @@
 //! How many calls of one plugin are open: a few under way, some waiting, the next is told to come back.
 //!
-//! In: an arrival. Out: a place, after a wait in order, or *busy*.
-//! Never: a queue without an end.
+//! In: an arrival with its size. Out: a place, after a wait in order, or *busy*.
+//! Never: a queue without an end, in calls or in bytes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +14,8 @@ use super::error::{Code, RpcError};
 pub const AT_WORK: usize = 8;
 /// Calls of one plugin that may wait besides: a plugin that leaks calls is told so instead of filling memory.
 pub const WAITING: usize = 256;
+/// What the params of one plugin's open calls may hold in all, bytes: a few of the longest lines, and not a memory full.
+const PARAMS_BYTES: usize = 64 << 20;
 /// When a plugin that is told *busy* should try again: by then some of the eight are done.
 const RETRY_AFTER_MS: u64 = 500;
 
@@ -21,18 +23,24 @@ const RETRY_AFTER_MS: u64 = 500;
 #[derive(Debug, Default)]
 struct Load {
     open: usize,
+    bytes: usize,
 }
 
 impl Load {
-    /// Takes one more, unless it is full.
-    fn admit(&mut self) -> bool {
-        let has_room = self.open < AT_WORK + WAITING;
-        self.open += usize::from(has_room);
+    /// Takes one more with so many bytes, unless it is full; a lone one always fits.
+    fn admit(&mut self, bytes: usize) -> bool {
+        let fits = self.open == 0 || self.bytes + bytes <= PARAMS_BYTES;
+        let has_room = fits && self.open < AT_WORK + WAITING;
+        if has_room {
+            self.open += 1;
+            self.bytes += bytes;
+        }
         has_room
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, bytes: usize) {
         self.open = self.open.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
 
@@ -47,6 +55,7 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct Admitted {
     load: Arc<Mutex<Load>>,
+    bytes: usize,
     _at_work: Option<OwnedSemaphorePermit>,
 }
 
@@ -66,21 +75,22 @@ impl Queue {
             .open
     }
 
-    /// Waits for a place, in the order of arrival; refuses at once when too many wait.
+    /// Waits for a place with params of so many bytes, in the order of arrival; refuses at once when too much waits.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the queue.
-    pub(super) async fn enter(&self) -> Result<Admitted, RpcError> {
+    pub(super) async fn enter(&self, bytes: usize) -> Result<Admitted, RpcError> {
         let has_room = self
             .load
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .admit();
+            .admit(bytes);
         if !has_room {
             return Err(busy());
         }
         let mut admitted = Admitted {
             load: self.load.clone(),
+            bytes,
             _at_work: None,
         };
         // The semaphore is never closed; without a permit the call would still be counted.
@@ -94,13 +104,14 @@ impl Drop for Admitted {
         self.load
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .leave();
+            .leave(self.bytes);
     }
 }
 
 fn busy() -> RpcError {
-    let message =
-        format!("{AT_WORK} calls are under way and {WAITING} wait; read their answers first");
+    let message = format!(
+        "{AT_WORK} calls are under way and {WAITING} wait, or their params have 64 MiB; read the answers first"
+    );
     let data = json!({ "retry_after_ms": RETRY_AFTER_MS });
     RpcError::new(Code::Busy, message, &data)
 }
@@ -114,19 +125,34 @@ mod tests {
         let queue = Queue::new();
         let mut at_work = Vec::new();
         for _ in 0..AT_WORK {
-            at_work.push(queue.enter().await.unwrap());
+            at_work.push(queue.enter(10).await.unwrap());
         }
-        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(queue.enter())).collect();
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(queue.enter(10))).collect();
         for wait in &mut waiting {
             assert!(futures::poll!(wait).is_pending());
         }
-        let refused = queue.enter().await.unwrap_err();
+        let refused = queue.enter(10).await.unwrap_err();
         assert_eq!(refused.code, Code::Busy);
         assert_eq!(refused.data.get(), r#"{"retry_after_ms":500}"#);
         at_work.pop();
         assert!(futures::poll!(&mut waiting[0]).is_ready());
         waiting.clear();
         at_work.clear();
+        assert_eq!(queue.open(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_few_huge_calls_are_too_much_as_well() {
+        let queue = Queue::new();
+        let lone = queue.enter(PARAMS_BYTES + 1).await.unwrap();
+        assert_eq!(queue.enter(1).await.unwrap_err().code, Code::Busy);
+        drop(lone);
+        let half = queue.enter(PARAMS_BYTES / 2).await.unwrap();
+        let rest = queue.enter(PARAMS_BYTES / 2).await.unwrap();
+        assert_eq!(queue.enter(1).await.unwrap_err().code, Code::Busy);
+        drop(rest);
+        drop(queue.enter(1).await.unwrap());
+        drop(half);
         assert_eq!(queue.open(), 0);
     }
 }

@@ -51,7 +51,7 @@ impl Shape {
 }
 
 /// RFC 3339 in UTC, with milliseconds.
-pub(super) fn utc(time: Unix) -> String {
+pub fn utc(time: Unix) -> String {
     let at = Timestamp::from_millisecond(time.0).unwrap_or_default();
     format!("{at:.3}")
 }

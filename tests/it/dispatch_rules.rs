@@ -417,3 +417,33 @@ async fn a_refusal_names_the_line_of_config_and_credentials_are_never_given() {
     }
     assert_eq!(site.truth(), truth);
 }
+
+#[tokio::test]
+async fn granted_is_what_is_asked_for_and_allowed() {
+    let site = Site::quiet().await;
+    let truth = site.truth();
+    let body = "MANIFEST['permissions'] = {'sg': ['find', 'update:Task.sg_status_list'], 'upload': False, 'background': True}\ndef handle(event, delivery):\n    if event['id'] == FIRST:\n        call('sg.update', entity_type='Task', entity_id=1, data={'sg_status_list': 'fin'})\n        call('sg.create', entity_type='Note', data={'subject': 'Hi'})\n        call('sg.find', entity_type='Task', filters=[], fields=['content'], limit=2)\n        call('sg.find', entity_type='Task', filters=[], fields=[], meta={'parent': 1})\n    return {}";
+    let body = body.replace("FIRST", &truth[0].to_string());
+    let keys = "permissions = { sg = [\"find\", \"create:Note\"] }";
+    let studio = Studio::new(&site).actor("asking", &body, keys);
+    play(&site, &studio, "all handled", |status| {
+        count(status, "asking", "ok") == truth.len() as u64
+    })
+    .await;
+    let book = studio.book("asking");
+    let start = book.iter().find(|line| line["method"] == "start");
+    let granted = &start.expect("a start")["params"]["granted"];
+    let expected = json!({"sg": ["find"], "upload": false, "background": false});
+    assert_eq!(*granted, expected);
+    let error = |method: &str, at: usize| calls(&studio, "asking", method)[at].1.clone();
+    for (method, at, code) in [
+        ("sg.update", 0, -32012),
+        ("sg.create", 0, -32012),
+        ("sg.find", 1, -32013),
+    ] {
+        assert_eq!(error(method, at)["code"], code, "{method}");
+    }
+    let found = &calls(&studio, "asking", "sg.find")[0];
+    assert_eq!(found.0.as_array().map(Vec::len), Some(2), "{found:?}");
+    assert_eq!(site.truth(), truth, "nothing happened at the site");
+}

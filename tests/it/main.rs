@@ -34,6 +34,7 @@ mod mail_is_in_nobodys_way;
 mod mutants_are_kept;
 mod names_stay;
 mod nothing_secret_is_written;
+mod operators_are_obeyed;
 mod others_touch_the_state;
 mod plugins_wait_for_each_other;
 mod power_cuts;

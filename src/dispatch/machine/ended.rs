@@ -1,10 +1,10 @@
 //! How attempts end: by an answer, by silence, with the process; and what becomes of the event then.
 
-use super::{CRASHES_MAX, Machine, Refusal};
+use super::{CRASHES_MAX, Machine, Refusal, SKIPPED};
 use crate::{
     clock::Now,
     dispatch::policy::{AFTER_MAX, Disposition, OnError, wait_before},
-    ident::Seq,
+    ident::{EventId, Seq},
     journal::{Counts, NewDead, OpenEntry},
 };
 
@@ -113,6 +113,16 @@ impl Machine {
         }
     }
 
+    /// The oldest open event that is not out becomes a dead letter, as an operator wants; its id, if there is one.
+    pub fn skip_oldest(&mut self, now: Now) -> Option<EventId> {
+        let first = self.open.iter_mut().find(|(_, open)| !open.is_out);
+        let (&seq, open) = first?;
+        let event_id = open.event.facts.event_id;
+        let error = open.entry.last_error.clone().unwrap_or_default();
+        self.bury(seq, SKIPPED, &error, now);
+        Some(event_id)
+    }
+
     fn charge(&mut self, seq: Seq, is_charged: bool) {
         if let Some(open) = self.open.get_mut(seq) {
             open.entry.attempts += u32::from(is_charged);
@@ -180,10 +190,10 @@ impl Machine {
         now: Now,
         random: f32,
     ) {
-        self.charge(seq, is_charged);
         let Some(open) = self.open.get_mut(seq) else {
             return;
         };
+        open.entry.attempts += u32::from(is_charged);
         if open.entry.attempts >= self.policy.max_attempts {
             self.exhausted += 1;
             return self.bury(seq, "attempts", error, now);

@@ -160,6 +160,23 @@ impl Task {
         if self.machine.is_some() && self.made_from.as_deref() == Some(&made_from) {
             return Ok(());
         }
+        self.settle_all().await?;
+        let journal = self.shared.journal.clone();
+        self.reading = None;
+        self.record = journal.register(&self.name, self.setup.start, None).await?;
+        let cursor = self.record.cursor.clone();
+        let seqs: Vec<_> = cursor.open.iter().map(|entry| entry.seq).collect();
+        let events = journal.events(&seqs).await?;
+        let filter = Filter::new(manifest, identity);
+        let machine = Machine::new(self.name.clone(), policy, filter, cursor.position);
+        let now = self.shared.clock.now();
+        self.machine = Some(resume(machine, &cursor, &self.record.replays, &events, now));
+        self.made_from = Some(made_from);
+        Ok(())
+    }
+
+    /// Writes everything that the dispatcher has not written yet.
+    pub(super) async fn settle_all(&mut self) -> Result<(), JournalError> {
         if let Some(ticket) = self.ticket.take() {
             let done = ticket.await?;
             self.committed(done);
@@ -171,18 +188,9 @@ impl Task {
         if let Some(machine) = &mut self.machine {
             let change = machine.take_rest(self.shared.clock.now());
             self.counts.add(&change.counts);
+            self.tell_dead(&change);
             journal.settle(change, When::Now).await?;
         }
-        self.reading = None;
-        self.record = journal.register(&self.name, self.setup.start, None).await?;
-        let cursor = self.record.cursor.clone();
-        let seqs: Vec<_> = cursor.open.iter().map(|entry| entry.seq).collect();
-        let events = journal.events(&seqs).await?;
-        let filter = Filter::new(manifest, identity);
-        let machine = Machine::new(self.name.clone(), policy, filter, cursor.position);
-        let now = self.shared.clock.now();
-        self.machine = Some(resume(machine, &cursor, &self.record.replays, &events, now));
-        self.made_from = Some(made_from);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ mod fate;
 mod feed;
 mod handshake;
 mod messages;
+mod operate;
 mod start;
 mod tell;
 
@@ -253,7 +254,7 @@ impl Task {
                 }
                 // Who gives orders is gone: so is the daemon.
                 Woken::Order(None) => self.is_stopping = true,
-                Woken::Order(Some(order)) => self.obey(order),
+                Woken::Order(Some(order)) => self.obey(order).await?,
                 Woken::Main(happened) => self.happened(happened, false).await?,
                 Woken::Candidate(happened) => self.happened(happened, true).await?,
                 Woken::Spawned(done) => self.spawned(done),
@@ -338,8 +339,14 @@ impl Task {
         Ok(())
     }
 
-    fn obey(&mut self, order: Order) {
+    async fn obey(&mut self, order: Order) -> Result<(), JournalError> {
         match order {
+            Order::Operate(what, done) => {
+                let became = self.operate(what).await?;
+                // Who asked may have gone.
+                let _gone = done.send(became);
+            }
+            Order::Reopened(seqs) => self.reopen(&seqs).await?,
             Order::Changed(setup) => {
                 self.next_setup = Some(*setup);
                 self.step(Input::Changed);
@@ -378,6 +385,7 @@ impl Task {
                 self.setup.after = after;
             }
         }
+        Ok(())
     }
 
     fn submit(&mut self, change: CursorChange) {

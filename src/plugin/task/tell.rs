@@ -8,7 +8,11 @@ use crate::{
     clock::{Mono, Now, millis},
     dispatch::Machine,
     journal::CursorChange,
-    plugin::{life::State, report::PluginReport, told},
+    plugin::{
+        life::{Cause, State},
+        report::PluginReport,
+        told,
+    },
     services::Level,
 };
 
@@ -122,6 +126,13 @@ impl Task {
             State::Missing => {
                 let why = format!("{} is gone", self.setup.file);
                 ("missing", Some(why), Some("put the file back".to_owned()))
+            }
+            State::Disabled {
+                cause: Cause::Operator,
+                ..
+            } => {
+                let enable = format!("sgeventd plugins enable {}", self.name);
+                ("disabled", Some(Cause::Operator.sentence()), Some(enable))
             }
             State::Disabled { cause, .. } => ("disabled", Some(cause.sentence()), by_change()),
         }

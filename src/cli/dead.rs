@@ -1,0 +1,149 @@
+//! `dead`: events that plugins gave up, to be looked at, handed out once more, or forgotten.
+
+use jsonrpsee::core::client::Client;
+
+use super::{
+    Exit,
+    args::{DeadCommand, DeadDropArgs, DeadIdsArgs, DeadListArgs, DeadShowArgs},
+    ask::confirm,
+    exit::Failure,
+    output::{data, json, talk},
+    reach,
+};
+use crate::{
+    admin::{AdminClient as _, Letter},
+    ident::PluginName,
+    telemetry::utc,
+};
+
+/// So many letters are asked for at once: each may have a body of megabytes.
+const PAGE: usize = 50;
+/// So much of an error stands in a line.
+const ERROR_CHARS: usize = 60;
+
+/// Runs a verb of `dead`.
+pub(super) fn run(command: &DeadCommand) -> Result<Exit, Failure> {
+    match command {
+        DeadCommand::List(args) => reach::wait(list(args)),
+        DeadCommand::Show(args) => reach::wait(show(args)),
+        DeadCommand::Redrive(args) => reach::wait(redrive(args)),
+        DeadCommand::Drop(args) => reach::wait(drop_letters(args)),
+    }
+}
+
+async fn list(args: &DeadListArgs) -> Result<Exit, Failure> {
+    let client = reach::daemon(&args.reach).await?;
+    let plugin = args.plugin.as_deref().map(PluginName::new);
+    let mut after = 0;
+    loop {
+        let page = client.dead(plugin.clone(), after, PAGE).await;
+        let page = page.map_err(|error| reach::failed(&error))?;
+        for letter in &page {
+            after = letter.id;
+            let line = if args.json {
+                json(letter)?
+            } else {
+                line(letter)
+            };
+            // Nobody reads any more.
+            if !data(&line) {
+                return Ok(Exit::Done);
+            }
+        }
+        if page.len() < PAGE {
+            return Ok(Exit::Done);
+        }
+    }
+}
+
+fn line(letter: &Letter) -> String {
+    let error = letter.error.lines().next().unwrap_or_default();
+    let error: String = error.chars().take(ERROR_CHARS).collect();
+    format!(
+        "{:>6}  {}  {}  event {}  {} after {} attempts: {error}",
+        letter.id,
+        utc(letter.at),
+        letter.plugin,
+        letter.event_id,
+        letter.reason,
+        letter.attempts,
+    )
+}
+
+async fn show(args: &DeadShowArgs) -> Result<Exit, Failure> {
+    let client = reach::daemon(&args.reach).await?;
+    let letter = find(&client, args.id).await?;
+    if args.json {
+        data(&json(&letter)?);
+    } else {
+        data(&whole(&letter));
+        talk(&format!(
+            "once more: sgeventd dead redrive {0}\nforget it: sgeventd dead drop {0}",
+            letter.id
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+async fn find(client: &Client, id: i64) -> Result<Letter, Failure> {
+    let found = client.dead(None, id.saturating_sub(1), 1).await;
+    let mut found = found.map_err(|error| reach::failed(&error))?;
+    let found = found.pop().filter(|letter| letter.id == id);
+    found.ok_or_else(|| {
+        Failure::words(Exit::No, format!("there is no dead letter {id}"))
+            .hint("sgeventd dead list shows all")
+    })
+}
+
+fn whole(letter: &Letter) -> String {
+    let version = letter.version.as_deref().unwrap_or("of no version");
+    let event = letter
+        .event
+        .as_ref()
+        .and_then(|event| serde_json::to_string_pretty(event).ok());
+    format!(
+        "dead letter {}: event {} {} (seq {})\nplugin    {} {version}\ngiven up  {}, {} after {} attempts\n\n{}\n\n{}",
+        letter.id,
+        letter.event_id,
+        letter.event_type,
+        letter.seq.0,
+        letter.plugin,
+        utc(letter.at),
+        letter.reason,
+        letter.attempts,
+        letter.error.trim_end(),
+        event.as_deref().unwrap_or("its body was pruned before"),
+    )
+}
+
+async fn redrive(args: &DeadIdsArgs) -> Result<Exit, Failure> {
+    let client = reach::daemon(&args.reach).await?;
+    let count = client.dead_redrive(args.ids.clone()).await;
+    let count = count.map_err(|error| reach::failed(&error))?;
+    data(&format!(
+        "{count} of {} are handed out once more; this cannot be undone",
+        args.ids.len()
+    ));
+    if count == args.ids.len() {
+        return Ok(Exit::Done);
+    }
+    talk("the rest are not there, have no event any more, or find no room: sgeventd dead list");
+    Ok(Exit::No)
+}
+
+async fn drop_letters(args: &DeadDropArgs) -> Result<Exit, Failure> {
+    let letters = &args.letters;
+    let client = reach::daemon(&letters.reach).await?;
+    let effect = format!(
+        "{} dead letters are forgotten, with their events and errors. This cannot be undone.",
+        letters.ids.len()
+    );
+    if !confirm(&effect, args.yes)? {
+        return Ok(Exit::No);
+    }
+    let count = client.dead_drop(letters.ids.clone()).await;
+    let count = count.map_err(|error| reach::failed(&error))?;
+    data(&format!("{count} of {} are forgotten", letters.ids.len()));
+    let is_all = count == letters.ids.len() as u64;
+    Ok(if is_all { Exit::Done } else { Exit::No })
+}

@@ -1,0 +1,92 @@
+//! What operators ask of plugins and dead letters.
+//!
+//! In: a plugin's name, numbers of letters. Out: what became of it, once it is on disk; or in words why not.
+//! Never: a decision about an event (`dispatch`), a process.
+
+use tokio::sync::oneshot;
+
+use super::{herd, status::Desk};
+use crate::{
+    admin::{Enabled, Letter},
+    ident::PluginName,
+    journal::{DeadLetter, DeadQuery, Op, Outcome},
+    plugin::setup::Operation,
+};
+
+impl Desk {
+    /// Has a plugin do something.
+    pub(super) async fn operate(
+        &self,
+        plugin: PluginName,
+        what: Operation,
+    ) -> Result<Enabled, String> {
+        let (done, answer) = oneshot::channel();
+        let order = herd::Order::Operate(plugin, what, done);
+        let stops = || "the daemon stops".to_owned();
+        self.orders.send(order).await.map_err(|_| stops())?;
+        answer.await.map_err(|_| stops())?
+    }
+
+    /// Dead letters after a number.
+    pub(super) async fn dead(
+        &self,
+        plugin: Option<PluginName>,
+        after: i64,
+        rows: usize,
+    ) -> Result<Vec<Letter>, String> {
+        let query = DeadQuery {
+            plugin,
+            after,
+            rows,
+        };
+        let letters = self.journal.dead(query).await;
+        let letters = letters.map_err(|error| error.to_string())?;
+        Ok(letters.into_iter().map(letter).collect())
+    }
+
+    /// Opens the events of letters again, and tells their plugins.
+    pub(super) async fn redrive(&self, ids: Vec<i64>) -> Result<usize, String> {
+        match self.journal.write(Op::Redrive { ids }).await {
+            Ok(Outcome::Redriven(all)) => {
+                let count = all.len();
+                // The daemon stops: they are in the journal, and are handed out after the next start.
+                let _gone = self.orders.send(herd::Order::Reopened(all)).await;
+                Ok(count)
+            }
+            Ok(other) => Err(format!("an odd answer of the journal: {other:?}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Forgets letters.
+    pub(super) async fn drop_dead(&self, ids: Vec<i64>) -> Result<u64, String> {
+        match self.journal.write(Op::DropDead { ids }).await {
+            Ok(Outcome::Removed(count)) => Ok(count),
+            Ok(other) => Err(format!("an odd answer of the journal: {other:?}")),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn letter(found: DeadLetter) -> Letter {
+    let DeadLetter {
+        id,
+        plugin,
+        facts,
+        body,
+        dead,
+    } = found;
+    Letter {
+        id,
+        plugin,
+        event_id: facts.event_id,
+        seq: dead.seq,
+        event_type: facts.event_type.into(),
+        reason: dead.reason.into(),
+        error: dead.error.into(),
+        attempts: dead.attempts,
+        at: dead.at,
+        version: dead.version.map(Into::into),
+        event: body.and_then(|body| serde_json::from_slice(&body).ok()),
+    }
+}
