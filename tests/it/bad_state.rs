@@ -281,7 +281,7 @@ async fn a_database_that_is_not_ours_to_use_is_refused_and_left_alone() {
         ),
         (
             newer,
-            "has version 99; this sgeventd knows versions up to 2: install the newer sgeventd again",
+            "has version 99; this sgeventd knows versions up to 3: install the newer sgeventd again",
         ),
     ] {
         fs::write(&path, bytes).expect("a file");

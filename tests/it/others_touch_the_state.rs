@@ -153,7 +153,7 @@ async fn an_old_sqlite_in_the_database_hurts_nobody() {
                 &["-readonly"],
                 "PRAGMA application_id; PRAGMA user_version;",
             );
-            assert_eq!(ours, format!("{OURS}\n2"));
+            assert_eq!(ours, format!("{OURS}\n3"));
             let rows = shell(
                 &database,
                 &["-readonly"],
