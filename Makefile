@@ -4,7 +4,7 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop power-cut bench lint fmt audit install-test-needs
+.PHONY: help booted demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop power-cut bench lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -53,6 +53,10 @@ CUTS ?= 5000
 power-cut: ## cuts the power CUTS times in a record of the daemon, and as often in one of the journal alone
 	SGEVENTD_CUTS=$(CUTS) cargo test --lib -- --nocapture journal::crashes
 	SGEVENTD_CUTS=$(CUTS) SGEVENTD_SEED=$(SEED) cargo test --test it -- --nocapture power_cuts
+
+booted: ## the packaged unit under a booted systemd, as root; TREE=folder made by debootstrap, see tests/booted/run
+	cargo build
+	tests/booted/run $(TREE)
 
 bench: ## how fast it is, against bare loops; a table, and bench/latest.json in the target folder
 	cargo bench --bench limits -- $(ROWS)
