@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` is the map. Arrows between the folders go one way.
 
+pub mod account;
 pub mod admin;
 pub mod alert;
 pub mod cli;

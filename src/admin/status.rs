@@ -1,5 +1,7 @@
 //! What `status` answers: the site, the journal, the plugins, the alerts that are open.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{clock::Unix, ingest::SiteReport, plugin::report::PluginReport};
@@ -41,6 +43,18 @@ pub struct Status {
     pub config: ConfigReport,
     /// The traffic log, when it is on.
     pub traffic_log: Option<String>,
+    /// What holds plugins here.
+    #[serde(default)]
+    pub containment: ContainmentReport,
+}
+
+/// What holds plugins on this machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ContainmentReport {
+    /// What bounds `memory`, `processes`, `cpu`, and ends what is `left_behind`.
+    pub held: BTreeMap<String, String>,
+    /// What cannot be had here, in sentences.
+    pub lacks: Vec<String>,
 }
 
 /// The journal.

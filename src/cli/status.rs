@@ -88,6 +88,14 @@ fn print(status: &Status, all: bool) {
             "  config    changed, and applied by a restart only: {keys}"
         ));
     }
+    if all {
+        for (what, how) in &status.containment.held {
+            data(&format!("  holds     {what}: {how}"));
+        }
+        for lack in &status.containment.lacks {
+            data(&format!("  lacks     {lack}"));
+        }
+    }
     data("");
     let mut plugins: Vec<&PluginReport> = status
         .plugins

@@ -3,7 +3,7 @@
 //! In: the config that runs, the new one, the plugins that are known. Out: [`Diff`].
 //! Never: a change that is carried out.
 
-use super::types::{Alerts, Config, Log, Mail, Poll};
+use super::types::{Alerts, Config, Log, Mail, Plugins, Poll};
 use crate::ident::PluginName;
 
 /// What differs between two configs.
@@ -89,6 +89,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<(&'static str, bool)> {
         site: url script key proxy proxy_password ca_file timeout max_retry_wait max_calls session_uuid;
         poll: nudge;
         state: dir settle;
+        plugins: control_groups;
         log: format file per_plugin rotate traffic;
         alerts: webhook;
         admin: socket group http token url;
@@ -160,6 +161,10 @@ pub fn applied(old: &Config, new: Config) -> Config {
         alerts: Alerts {
             lag: new.alerts.lag,
             ..old.alerts.clone()
+        },
+        plugins: Plugins {
+            control_groups: old.plugins.control_groups.clone(),
+            ..new.plugins
         },
         admin: old.admin.clone(),
         telemetry: old.telemetry.clone(),

@@ -3,7 +3,7 @@
 //! In: a config that was read. Out: notes by the name of a key.
 //! Never: a key kept, a change of anything; a folder on a dead file server hangs the one who asks.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::{
     check::{Noted, layers},
@@ -13,6 +13,7 @@ use super::{
     read::join,
     types::Config,
 };
+use crate::account::Account;
 
 /// What this machine says: folders, key files, certificates.
 pub(super) fn look(config: &Config) -> Vec<Noted> {
@@ -44,7 +45,7 @@ pub(super) fn look(config: &Config) -> Vec<Noted> {
             ));
         }
     }
-    if config.plugins.user.is_none() {
+    if config.users().is_empty() {
         let message = "plugins run as the daemon's own user, so a plugin could read the script key";
         let hint = "set `plugins.user` to a second user";
         noted.push(
@@ -53,10 +54,24 @@ pub(super) fn look(config: &Config) -> Vec<Noted> {
                 .hint(hint),
         );
     }
+    let user =
+        |prefix: String, name: Option<&String>| unusable_user(&format!("{prefix}.user"), name?);
+    noted.extend(user("plugins".to_owned(), config.plugins.user.as_ref()));
+    for (prefix, layer) in layers(config) {
+        noted.extend(user(prefix, layer.user.as_ref().and_then(Option::as_ref)));
+    }
     noted
 }
 
 impl Config {
+    /// The users that plugins may run as, by name; empty: as the daemon's.
+    #[must_use]
+    pub fn users(&self) -> BTreeSet<&str> {
+        let layers = layers(self).into_iter();
+        let layers = layers.filter_map(|(_, layer)| layer.user.as_ref()?.as_deref());
+        layers.chain(self.plugins.user.as_deref()).collect()
+    }
+
     /// Every key that the file names, with the name of the config key.
     #[must_use]
     pub fn keys(&self) -> Vec<(String, &KeySource)> {
@@ -104,6 +119,16 @@ impl Config {
             .filter_map(|(key, file)| Some((key, file?)))
             .collect()
     }
+}
+
+/// Nobody of that name: its plugins cannot be started until there is; the list of users may be in the network.
+fn unusable_user(key: &str, name: &str) -> Option<Noted> {
+    let error = Account::find(name).err()?;
+    let message = format!("`{key}`: {error}; allowed: a name or number of `getent passwd`");
+    let noted = Noted::error(key, message).severity(Severity::Unready);
+    Some(noted.hint(format!(
+        "useradd --system {name}, and the daemon's user into its group"
+    )))
 }
 
 fn unusable_folder(key: &str, path: &Path) -> Option<Noted> {

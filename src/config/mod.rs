@@ -32,8 +32,8 @@ pub use plugin::{
 };
 pub use source::{Place, Places};
 pub use types::{
-    Admin, Alerts, Config, Gap, Log, LogFormat, Mail, MailServer, MailTls, Nudge, Order,
-    PluginPath, Plugins, Poll, Retention, Rotate, Script, Settle, Site, StartFrom, State,
+    Admin, Alerts, Config, ControlGroups, Gap, Log, LogFormat, Mail, MailServer, MailTls, Nudge,
+    Order, PluginPath, Plugins, Poll, Retention, Rotate, Script, Settle, Site, StartFrom, State,
     Telemetry, TrafficLog,
 };
 

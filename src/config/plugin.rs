@@ -106,6 +106,16 @@ layer! {
         nice: i32 = 5, whole(-20..=19);
         /// Longest line that is read, in bytes.
         line: u64 = 16 << 20, size;
+        /// Its share of the processors beside others, 100 as a rule; in a control group only.
+        cpu_weight: u32 = 100, whole(1..=10_000);
+        /// Hundredths of one processor that it may use at most, 0 for all; in a control group only.
+        cpu_percent: u32 = 0, whole(0..=100_000);
+        /// Processor time, whole seconds, after which a process is ended; zero: no bound.
+        cpu_time: Duration = Duration::ZERO, duration;
+        /// The largest file that it may write, in bytes; none: no bound.
+        file_size: Option<u64> = None, some(size);
+        /// The largest core dump, in bytes; none: no core dumps.
+        core: Option<u64> = None, some(size);
     }
 }
 

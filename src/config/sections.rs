@@ -7,9 +7,9 @@ use super::{
     plugin::{PluginLayer, check_name},
     read::{Field, Section, Wrong},
     types::{
-        Admin, Alerts, Config, Gap, Log, LogFormat, Mail, MailServer, MailTls, Nudge, Order,
-        PluginPath, Plugins, Poll, Retention, Rotate, Script, Settle, Site, State, Telemetry,
-        TrafficLog,
+        Admin, Alerts, Config, ControlGroups, Gap, Log, LogFormat, Mail, MailServer, MailTls,
+        Nudge, Order, PluginPath, Plugins, Poll, Retention, Rotate, Script, Settle, Site, State,
+        Telemetry, TrafficLog,
     },
     value::{
         Parsed, boolean, duration, key_source, list, log_level, mail_address, one_of, path,
@@ -132,6 +132,17 @@ fn retention(s: &mut Section<'_>) -> Retention {
     }
 }
 
+fn control_groups(field: &Field<'_>) -> Parsed<ControlGroups> {
+    match field.as_text() {
+        Some("auto") => Ok(ControlGroups::Auto),
+        Some("none") => Ok(ControlGroups::None),
+        Some(text) if text.starts_with('/') => path(field).map(ControlGroups::At),
+        _ => Err(Wrong::allowed(
+            r#""auto", "none", or the folder of a control group of version 2 such as "/sys/fs/cgroup/sgeventd""#,
+        )),
+    }
+}
+
 fn plugins(s: &mut Section<'_>) -> Plugins {
     let sample = || PluginPath {
         path: "/etc/sgeventd/plugins".into(),
@@ -142,6 +153,7 @@ fn plugins(s: &mut Section<'_>) -> Plugins {
             .opt("paths", list(plugin_path))
             .unwrap_or_else(|| vec![sample()]),
         user: s.opt("user", text),
+        control_groups: s.opt("control_groups", control_groups).unwrap_or_default(),
         python: s.opt("python", program),
         defaults: s
             .opt("defaults", |field| field.table(PluginLayer::read))

@@ -574,8 +574,9 @@ fn a_missing_folder_is_refused_by_check_and_passed_by_run() {
     )
     .unwrap();
     let (_, noted) = load(&path).accept().expect("run goes on");
-    assert_eq!(noted.len(), 1, "{noted:#?}");
+    assert_eq!(noted.len(), 2, "{noted:#?}");
     assert!(noted[0].message.contains("gone: there is no such folder"));
+    assert!(noted[1].message.contains("there is no user \"sg\""));
     assert_eq!(noted[0].place.as_ref().map(|place| place.line), Some(6));
     load(&path)
         .accept_ready()

@@ -168,10 +168,24 @@ pub struct Plugins {
     pub paths: Vec<PluginPath>,
     /// The user that plugins run as; none: the daemon's.
     pub user: Option<String>,
+    /// Where control groups for plugins are taken from.
+    pub control_groups: ControlGroups,
     /// The interpreter for `.py` files without one.
     pub python: Option<PathBuf>,
     /// Keys of `[plugin.NAME]` for all.
     pub defaults: PluginLayer,
+}
+
+/// Where control groups for plugins are taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ControlGroups {
+    /// From the daemon's own, when it was handed to it.
+    #[default]
+    Auto,
+    /// From nowhere.
+    None,
+    /// From this folder.
+    At(PathBuf),
 }
 
 /// An entry of `plugins.paths`.

@@ -7,6 +7,7 @@
 
 pub mod adopt;
 mod bridge;
+mod containment;
 mod error;
 mod herd;
 mod notify;
@@ -105,6 +106,8 @@ impl Daemon {
         owned.map_err(|error| other_site(error, &config))?;
         let whose = whose(&config.state.dir);
         end_children(&journal, Arc::clone(&whose)).await?;
+        // After those of the last daemon have had their turn to end by themselves.
+        let containment = containment::take(&config, &whose);
         fail::at("start.children_ended");
 
         let stop = CancellationToken::new();
@@ -140,6 +143,7 @@ impl Daemon {
         let ingest = start_ingest(ingest.await?, stop.clone());
 
         let spawner = spawner()?;
+        let marks = process::Marks::default();
         let store = Arc::new(bridge::Store(journal.clone()));
         let services = Services::new(store, bridge::observer());
         tasks.spawn(schema::watch(
@@ -158,7 +162,10 @@ impl Daemon {
             traffic: traffic.clone(),
             site: site.clone(),
             starts: Arc::new(Semaphore::new(cores)),
+            state: config.state.dir.as_path().into(),
             whose,
+            marks: marks.clone(),
+            groups: containment.groups,
             host: Arc::default(),
             settle: (config.state.settle.wait, config.state.settle.count),
             lag: lags,
@@ -190,6 +197,7 @@ impl Daemon {
             config: Arc::clone(&config_state),
             state_dir: config.state.dir.clone(),
             traffic_log: config.log.traffic.file.clone(),
+            containment: containment.report,
         });
         let methods = status::Answering(Arc::clone(&desk)).into_rpc();
         tasks.spawn(socket.serve(methods.into(), stop_rest.clone()));
@@ -212,7 +220,7 @@ impl Daemon {
             config.state.dir.clone(),
             stop_rest.clone(),
         ));
-        tasks.spawn(process::reap_orphans(stop_rest.clone()));
+        tasks.spawn(process::reap_orphans(marks, stop_rest.clone()));
         let lines = desk.lines(&tasks, stop_rest.clone());
         let stops = (stop.clone(), stop_rest.clone());
         tasks.spawn(notify::watch(loops, lines, stops));

@@ -1,6 +1,10 @@
 //! The Python SDK inside the binary: unpacked into the state directory, so that a plugin needs no installation.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use super::DaemonError;
 
@@ -17,6 +21,12 @@ pub(super) fn unpack(state: &Path) -> Result<PathBuf, DaemonError> {
         }
         let written = std::fs::create_dir_all(path.parent().unwrap_or(&root))
             .and_then(|()| std::fs::write(&path, text));
+        let open = |mode| Permissions::from_mode(mode);
+        // Another user reads it, whatever our own mask is.
+        let written = written
+            .and_then(|()| std::fs::set_permissions(&root, open(0o755)))
+            .and_then(|()| std::fs::set_permissions(root.join("sgeventd"), open(0o755)))
+            .and_then(|()| std::fs::set_permissions(&path, open(0o644)));
         written.map_err(|source| DaemonError::Make { path, source })?;
     }
     Ok(root)

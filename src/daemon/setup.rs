@@ -71,6 +71,7 @@ fn roots(config: &Config, settings: &PluginSettings, own: [&PathBuf; 2]) -> File
         state: config.state.dir.clone(),
         kept_back: keys.chain([config.file.clone()]).collect(),
         umask: settings.umask,
+        user: settings.user.clone(),
     }
 }
 

@@ -17,7 +17,7 @@ use super::{herd, reload::ConfigState};
 use crate::{
     admin::{
         self, AdminServer, Enabled, Letter, SiteAccepted, Status,
-        status::{AlertReport, JournalReport, Overall},
+        status::{AlertReport, ContainmentReport, JournalReport, Overall},
     },
     alert::Alerts,
     clock::Unix,
@@ -42,6 +42,7 @@ pub(super) struct Desk {
     pub(super) config: Arc<Mutex<ConfigState>>,
     pub(super) state_dir: PathBuf,
     pub(super) traffic_log: Option<PathBuf>,
+    pub(super) containment: ContainmentReport,
 }
 
 impl Desk {
@@ -85,6 +86,7 @@ impl Desk {
                 .traffic_log
                 .as_ref()
                 .map(|file| file.display().to_string()),
+            containment: self.containment.clone(),
         }
     }
 

@@ -2,7 +2,12 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
-use crate::process::SpawnError;
+use nix::sys::signal::Signal;
+
+use crate::{
+    config::{Limits, write_size},
+    process::{Exit, SpawnError},
+};
 
 /// `e_machine` of ELF files, as far as people meet them.
 const MACHINES: [(u16, &str); 5] = [
@@ -24,7 +29,62 @@ pub(super) fn explain(error: &SpawnError) -> String {
             source.kind()
         ),
         SpawnError::Shim(source) => format!("no process can be started: {}", source.kind()),
+        SpawnError::User { name, source } => format!(
+            "it cannot run as the user {name}: {}; the daemon needs CAP_SETUID and CAP_SETGID for `user`",
+            source.kind()
+        ),
+        SpawnError::Group { path, source } => format!(
+            "it cannot join its control group {}: {}",
+            path.display(),
+            source.kind()
+        ),
         SpawnError::NoProgram { .. } | SpawnError::Stopping => error.to_string(),
+    }
+}
+
+/// What people say and what runtimes print when a limit is met, and which key sets it.
+const OUT_OF_MEMORY: [&str; 6] = [
+    "MemoryError",
+    "out of memory",
+    "OutOfMemoryError",
+    "memory allocation of",
+    "Cannot allocate memory",
+    "bad_alloc",
+];
+const NO_PROCESS: [&str; 4] = [
+    "Resource temporarily unavailable",
+    "can't start new thread",
+    "Cannot fork",
+    "EAGAIN",
+];
+const TOO_LARGE: [&str; 2] = ["File too large", "EFBIG"];
+const NO_FILE: [&str; 2] = ["Too many open files", "EMFILE"];
+
+/// The limit that a process met, as its last words or its end tell: a hint, for who has no control group is not told more.
+#[must_use]
+pub(super) fn limit_met(exit: Exit, words: &[String], limits: &Limits) -> Option<String> {
+    let signal = |signal: Signal| exit == Exit::Signal(signal as i32);
+    let last = words.iter().rev().take(20);
+    let last: Vec<&String> = last.collect();
+    let said = |any: &[&str]| {
+        last.iter()
+            .any(|line| any.iter().any(|part| line.contains(part)))
+    };
+    if signal(Signal::SIGXCPU) {
+        let seconds = limits.cpu_time.as_secs();
+        return Some(format!("it used up `limits.cpu_time`, {seconds} s"));
+    }
+    let is_bad_end = !matches!(exit, Exit::Code(0));
+    let of = |key: &str, value: String| Some(format!("`limits.{key}` is {value}"));
+    match () {
+        () if !is_bad_end => None,
+        () if said(&OUT_OF_MEMORY) => of("memory", write_size(limits.memory)),
+        () if signal(Signal::SIGXFSZ) || said(&TOO_LARGE) => {
+            of("file_size", write_size(limits.file_size?))
+        }
+        () if said(&NO_FILE) => of("open_files", limits.open_files.to_string()),
+        () if said(&NO_PROCESS) => of("processes", limits.processes.to_string()),
+        () => None,
     }
 }
 
@@ -130,6 +190,49 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn the_limit_that_was_met_is_named() {
+        let limits = Limits {
+            cpu_time: std::time::Duration::from_secs(60),
+            file_size: Some(5 << 20),
+            ..Limits::default()
+        };
+        for (exit, words, expected) in [
+            (
+                Exit::Code(1),
+                "MemoryError",
+                Some("`limits.memory` is 1GiB"),
+            ),
+            (
+                Exit::Signal(6),
+                "memory allocation of 8 bytes failed",
+                Some("`limits.memory` is 1GiB"),
+            ),
+            (
+                Exit::Code(1),
+                "OSError: [Errno 24] Too many open files: 'x'",
+                Some("`limits.open_files` is 1024"),
+            ),
+            (
+                Exit::Code(2),
+                "sh: 1: Cannot fork",
+                Some("`limits.processes` is 256"),
+            ),
+            (
+                Exit::Signal(24),
+                "",
+                Some("it used up `limits.cpu_time`, 60 s"),
+            ),
+            (Exit::Signal(25), "", Some("`limits.file_size` is 5MiB")),
+            (Exit::Code(0), "MemoryError", None),
+            (Exit::Code(1), "KeyError: 'memory'", None),
+            (Exit::Signal(9), "", None),
+        ] {
+            let met = limit_met(exit, &[words.to_owned()], &limits);
+            assert_eq!(met.as_deref(), expected, "{exit} {words}");
+        }
+    }
 
     #[test]
     fn each_reason_in_words() {

@@ -5,6 +5,8 @@ mod diagnose;
 pub mod discovery;
 mod file;
 pub mod flight;
+mod folders;
+mod ground;
 pub mod host;
 pub mod life;
 pub mod look;

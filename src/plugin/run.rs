@@ -123,6 +123,8 @@ pub(super) struct Run {
     pub(super) odd_answers: u64,
     pub(super) turn: Option<StartTurn>,
     pub(super) items: Vec<Item>,
+    /// The kernel ended a process of its control group for want of memory.
+    pub(super) ran_out_of_memory: bool,
     lines: Vec<Lines>,
     is_eof: bool,
     exit: Option<Exit>,
@@ -168,6 +170,7 @@ impl Run {
             odd_answers: 0,
             turn,
             items: Vec::new(),
+            ran_out_of_memory: false,
             is_eof: false,
             exit: None,
             words_until: None,

@@ -1,6 +1,10 @@
 //! What a plugin's task is given: what all plugins share, what is its own, and the orders it takes.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -13,7 +17,7 @@ use crate::{
     dispatch,
     ident::{EventId, Generation, PluginName, Seq},
     journal::{Journal, Place},
-    process::{SpawnSpec, Spawner},
+    process::{Marks, SpawnSpec, Spawner, Tree},
     services::{FileRoots, Services},
     site::{Session, Site},
     telemetry::Traffic,
@@ -38,8 +42,14 @@ pub struct Shared {
     pub site: Site,
     /// At most so many processes shake hands at once.
     pub starts: Arc<Semaphore>,
-    /// What the marks of all processes begin with: the state directory, which has one daemon at a time.
+    /// The state directory.
+    pub state: Arc<Path>,
+    /// Whose the numbers of all processes are: the state directory as it really lies, which has one daemon at a time.
     pub whose: Arc<str>,
+    /// The numbers that were given out.
+    pub marks: Marks,
+    /// Our control groups; none: this machine hands us none.
+    pub groups: Option<Tree>,
     /// Failures of all plugins.
     pub host: Arc<Host>,
     /// How long a settlement waits for company, and how many are company enough.
@@ -217,10 +227,10 @@ pub struct Handle {
     pub watch: watch::Receiver<Vec<String>>,
 }
 
-/// Names a process for [`crate::process::end_escaped`], and for the next daemon, [`crate::process::end_left_behind`].
+/// Names a process among all of this daemon, for its number: see [`crate::process::number`].
 #[must_use]
-pub fn run_mark(whose: &str, name: &PluginName, generation: Generation) -> String {
-    format!("{whose}#{}/{name}/{generation}", std::process::id())
+pub fn run_mark(name: &PluginName, generation: Generation) -> String {
+    format!("{}/{name}/{generation}", std::process::id())
 }
 
 #[cfg(test)]

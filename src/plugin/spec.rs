@@ -14,6 +14,8 @@ use crate::{
 
 /// What a plugin sees of the daemon's own environment.
 const HANDED_ON: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ"];
+/// Of these, what says who the daemon's user is: another user has its own.
+const WHO: [&str; 4] = ["HOME", "USER", "LOGNAME", "SHELL"];
 /// What it never sees, whatever the operator lists.
 const NEVER: [&str; 2] = ["NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY"];
 
@@ -55,12 +57,20 @@ pub fn launch(
         env,
         umask: settings.umask,
         limits: Limits {
-            memory: limits.memory,
+            memory: Some(limits.memory),
             open_files: limits.open_files,
-            processes: limits.processes,
+            processes: Some(limits.processes),
             nice: limits.nice,
+            cpu_time: Some(limits.cpu_time.as_secs()).filter(|seconds| *seconds > 0),
+            file_size: limits.file_size,
+            core: limits.core.unwrap_or(0),
         },
         fd34: settings.transport == Transport::Fd34,
+        // What only the machine can tell is filled in when it is started.
+        user: None,
+        empties: None,
+        number: None,
+        group: None,
     }))
 }
 
@@ -71,7 +81,8 @@ fn environment(
     ours: &[(OsString, OsString)],
 ) -> Result<Vec<(OsString, OsString)>, String> {
     let is_handed_on = |name: &str| {
-        let is_listed = HANDED_ON.contains(&name) || name.starts_with("LC_");
+        let is_theirs = settings.user.is_none() || !WHO.contains(&name);
+        let is_listed = HANDED_ON.contains(&name) && is_theirs || name.starts_with("LC_");
         (is_listed || settings.pass_env.iter().any(|listed| listed == name))
             && !NEVER.contains(&name)
     };
@@ -171,6 +182,20 @@ mod tests {
     fn value<'a>(spec: &'a SpawnSpec, name: &str) -> Option<&'a str> {
         let found = spec.env.iter().find(|(known, _)| known == name);
         found.and_then(|(_, value)| value.to_str())
+    }
+
+    #[test]
+    fn another_user_is_not_told_of_the_daemons_home() {
+        let ours = [("HOME", "/root"), ("USER", "root"), ("PATH", "/bin")];
+        let mut settings = PluginSettings {
+            user: Some("nobody".into()),
+            ..PluginSettings::default()
+        };
+        let told = spec(&settings, &ours);
+        let told = ["HOME", "USER", "PATH"].map(|name| value(&told, name).map(str::to_owned));
+        assert_eq!(told, [None, None, Some("/bin".to_owned())]);
+        settings.pass_env = vec!["HOME".into()];
+        assert_eq!(value(&spec(&settings, &ours), "HOME"), Some("/root"));
     }
 
     #[test]

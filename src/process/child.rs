@@ -5,10 +5,13 @@
 use std::{
     io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
+    sync::Arc,
 };
 
 use nix::sys::signal::Signal;
 use tokio::{io::unix::AsyncFd, net::unix::pipe};
+
+use super::group::Group;
 
 /// Watches a process's descriptor for its end.
 #[expect(unsafe_code, reason = "tokio asks for a promise about the descriptor")]
@@ -49,6 +52,10 @@ pub struct Child {
     pub pipes: Option<(pipe::Receiver, pipe::Sender)>,
     /// What it prints, until it is taken.
     pub log: Vec<pipe::Receiver>,
+    /// The number that it and all that it started has.
+    pub number: Option<u64>,
+    /// Its control group, which holds all that it started.
+    pub group: Option<Arc<Group>>,
     process: std::process::Child,
     ended: AsyncFd<OwnedFd>,
 }
@@ -60,6 +67,7 @@ impl Child {
         input: pipe::Sender,
         output: pipe::Receiver,
         log: Vec<pipe::Receiver>,
+        (number, group): (Option<u64>, Option<Arc<Group>>),
     ) -> io::Result<Self> {
         let pid = i32::try_from(process.id()).unwrap_or(i32::MAX);
         let none = || io::Error::from(io::ErrorKind::InvalidInput);
@@ -71,6 +79,8 @@ impl Child {
             start_time,
             pipes,
             log,
+            number,
+            group,
             process,
             ended: watch(ended)?,
         })

@@ -14,8 +14,11 @@ use nix::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The variable by which a process is known as a plugin's, wherever it went.
-pub const RUN_MARK: &str = "SGEVENTD_RUN";
+use super::mark::{Marks, is_number_of, number_of};
+
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// What is killed dies within milliseconds, unless a file server holds it: two seconds and what the looks take.
+const LOOKS: u32 = 400;
 
 /// Makes orphans of plugins our children.
 pub fn become_subreaper() {
@@ -43,30 +46,36 @@ pub fn kill_group(pid: i32) {
     signal_group(pid, Signal::SIGKILL);
 }
 
-/// Kills what left the group of a plugin: same session, or the same mark in its environment. Returns how many.
-pub fn end_escaped(pid: i32, mark: &str) -> usize {
-    let wanted = format!("{RUN_MARK}={mark}");
-    let mut ended = 0;
-    for other in processes() {
-        if other == pid || !(session(other) == Some(pid) || has_mark(other, &wanted)) {
-            continue;
-        }
-        if kill(Pid::from_raw(other), Signal::SIGKILL).is_ok() {
-            ended += 1;
-        }
-    }
-    ended
+/// Kills what left the group of a plugin: what has its number, or is of its session still; until there is nothing more, for
+/// some fork while they are killed. Returns how many were found at once.
+pub fn end_escaped(pid: i32, number: u64) -> usize {
+    let is_its = |other: i32| {
+        other != pid && (number_of(other) == Some(number) || session(other) == Some(pid))
+    };
+    end_all(is_its)
 }
 
-/// Kills what a daemon that died has left: all that is marked as started for `whose`, wherever it went. Returns how many.
+/// Kills what a daemon that died has left: all that has a number of `whose`, wherever it went. Returns how many.
 ///
 /// The kernel ends a plugin with its daemon, but not what the plugin started.
 pub fn end_left_behind(whose: &str) -> usize {
-    let wanted = format!("{RUN_MARK}={whose}#");
-    let left =
-        processes().filter(|pid| environ_has(*pid, |pair| pair.starts_with(wanted.as_bytes())));
-    left.filter(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok())
-        .count()
+    end_all(|pid| number_of(pid).is_some_and(|number| is_number_of(number, whose)))
+}
+
+fn end_all(is_one: impl Fn(i32) -> bool) -> usize {
+    let mut most = 0;
+    for _ in 0..LOOKS {
+        let killed = processes()
+            .filter(|pid| is_one(*pid) && !is_dead(*pid))
+            .filter(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok())
+            .count();
+        most = most.max(killed);
+        if killed == 0 {
+            break;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    most
 }
 
 fn processes() -> impl Iterator<Item = i32> {
@@ -88,29 +97,27 @@ fn session(pid: i32) -> Option<i32> {
     stat_field(pid, 3)
 }
 
-fn has_mark(pid: i32, wanted: &str) -> bool {
-    environ_has(pid, |pair| pair == wanted.as_bytes())
-}
-
-fn environ_has(pid: i32, is_it: impl Fn(&[u8]) -> bool) -> bool {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environ.split(|byte| *byte == 0).any(is_it)
-}
-
 /// Orphans are looked for this often.
 const REAP: Duration = Duration::from_secs(5);
 
-/// Reaps adopted orphans until `stop`. A dead child is taken when it was seen dead twice: whoever waits for it had its turn.
-pub async fn reap_orphans(stop: CancellationToken) {
+/// Reaps adopted orphans until `stop`, and ends those that changed their number to be found by nobody. A dead child is taken
+/// when it was seen dead twice: whoever waits for it had its turn.
+pub async fn reap_orphans(marks: Marks, stop: CancellationToken) {
     let mut seen: BTreeSet<i32> = BTreeSet::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(REAP) => {}
         }
-        let dead: BTreeSet<i32> = tokio::task::spawn_blocking(|| dead_children().collect())
-            .await
-            .unwrap_or_default();
+        let marks = marks.clone();
+        let dead: BTreeSet<i32> = tokio::task::spawn_blocking(move || {
+            let (dead, alive): (BTreeSet<i32>, BTreeSet<i32>) =
+                children().partition(|pid| is_dead(*pid));
+            end_strangers(&alive, &marks);
+            dead
+        })
+        .await
+        .unwrap_or_default();
         for pid in dead.intersection(&seen) {
             let _gone = waitpid(Pid::from_raw(*pid), Some(WaitPidFlag::WNOHANG));
         }
@@ -118,8 +125,18 @@ pub async fn reap_orphans(stop: CancellationToken) {
     }
 }
 
-/// Our own dead children: each thread's list, so that a host with many processes costs nothing.
-fn dead_children() -> impl Iterator<Item = i32> {
+/// A child of ours with a number that nobody was given has made it itself. One without any is a shim that begins.
+fn end_strangers(alive: &BTreeSet<i32>, marks: &Marks) {
+    for pid in alive {
+        if number_of(*pid).is_some_and(|number| !marks.knows(number)) {
+            tracing::warn!(pid, "a process that hid from its plugin is ended");
+            signal_one(*pid, Signal::SIGKILL);
+        }
+    }
+}
+
+/// Our own children: each thread's list, so that a host with many processes costs nothing.
+fn children() -> impl Iterator<Item = i32> {
     let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
     let lists = threads
         .flatten()
@@ -131,7 +148,7 @@ fn dead_children() -> impl Iterator<Item = i32> {
                 .collect::<Vec<_>>()
         })
         .collect();
-    all.into_iter().filter(|pid| is_dead(*pid))
+    all.into_iter()
 }
 
 fn is_dead(pid: i32) -> bool {

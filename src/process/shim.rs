@@ -21,19 +21,14 @@ use std::{
 
 use nix::{
     libc,
-    sys::{
-        prctl,
-        resource::{Resource, setrlimit},
-        signal::{SigHandler, Signal, signal},
-        stat::{Mode, umask},
-    },
-    unistd::{Uid, execv, getppid, setsid},
+    sys::signal::{SigHandler, Signal, signal},
+    unistd::{execv, getppid, setsid},
 };
 
-use super::spawn::write_verdict;
-
-/// Out-of-memory score of a plugin: it goes before the daemon.
-const OOM_SCORE: &str = "500";
+use super::{
+    confine::{Keys, confine},
+    spawn::write_verdict,
+};
 
 /// Runs as the shim; returns only when the plugin could not be executed.
 #[must_use]
@@ -43,16 +38,22 @@ pub fn shim_main(args: &[OsString]) -> Option<ExitCode> {
     let [cwd, base, program, args @ ..] = rest.get(1..)? else {
         return Some(ExitCode::from(64));
     };
-    let verdict = number(keys, "verdict")?;
+    let verdict = Keys(keys).number("verdict")?;
     // SAFETY: the spawn thread left this descriptor open for us, and nobody else here knows it.
     let verdict = unsafe { File::from_raw_fd(verdict) };
-    prepare(keys);
+    if let Err((step, error)) = prepare(keys) {
+        write_verdict(&verdict, step, &error);
+        return Some(ExitCode::from(127));
+    }
     if let Err(error) = std::env::set_current_dir(cwd) {
         write_verdict(&verdict, 'c', &error);
         return Some(ExitCode::from(127));
     }
     // The parent may have died before we asked to die with it.
-    if number(keys, "parent").is_some_and(|parent| getppid().as_raw() != parent) {
+    if Keys(keys)
+        .number("parent")
+        .is_some_and(|parent| getppid().as_raw() != parent)
+    {
         return Some(ExitCode::from(127));
     }
     let Some(program) = find(program.as_ref(), base.as_ref()) else {
@@ -95,8 +96,8 @@ fn execute(program: &OsStr, args: &[OsString]) -> io::Error {
     }
 }
 
-/// Session, descriptors, limits, and the promise to die with the daemon. What the machine refuses is done without.
-fn prepare(keys: &[OsString]) {
+/// Session, descriptors, and what the process may use and do.
+fn prepare(keys: &[OsString]) -> Result<(), (char, io::Error)> {
     let _leader = setsid();
     if let Some((input, output)) = pair(keys, "fd34") {
         // SAFETY: plain system calls on numbers that the spawn thread left open; 3 and 4 may be reused by intent.
@@ -110,49 +111,7 @@ fn prepare(keys: &[OsString]) {
         }
     }
     close_others(if pair(keys, "fd34").is_some() { 5 } else { 3 });
-    limit(keys, "memory", Resource::RLIMIT_AS);
-    limit(keys, "open_files", Resource::RLIMIT_NOFILE);
-    if !Uid::effective().is_root() {
-        limit(keys, "processes", Resource::RLIMIT_NPROC);
-    }
-    if let Some(nice) = number(keys, "nice") {
-        let _refused = rustix::process::nice(nice);
-    }
-    if let Some(mask) = number(keys, "umask") {
-        umask(Mode::from_bits_truncate(mask.unsigned_abs()));
-    }
-    let _refused = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
-    if !Uid::effective().is_root() {
-        drop_capabilities();
-    }
-    let _refused = prctl::set_pdeathsig(Signal::SIGKILL);
-    let _refused = prctl::set_no_new_privs();
-}
-
-/// Takes every capability out of every set: an ambient one would outlive the exec, no_new_privs or not. Root without them
-/// would be no root any more, and who runs plugins as root means it.
-fn drop_capabilities() {
-    use rustix::thread::{
-        CapabilitySet, CapabilitySets, clear_ambient_capability_set,
-        remove_capability_from_bounding_set, set_capabilities,
-    };
-    // The bounding set first: leaving it takes a capability itself, which a usual daemon does not have.
-    for bit in 0..u64::BITS {
-        let one = CapabilitySet::from_bits_retain(1 << bit);
-        if remove_capability_from_bounding_set(one).is_err() {
-            break;
-        }
-    }
-    let _before_linux_4_3 = clear_ambient_capability_set();
-    let none = CapabilitySet::empty();
-    let _refused = set_capabilities(
-        None,
-        CapabilitySets {
-            effective: none,
-            permitted: none,
-            inheritable: none,
-        },
-    );
+    confine(&Keys(keys))
 }
 
 /// Marks every descriptor from `first` on to be closed by the exec.
@@ -176,22 +135,7 @@ fn close_others(first: u32) {
     }
 }
 
-fn limit(keys: &[OsString], key: &str, resource: Resource) {
-    if let Some(value) = text(keys, key).and_then(|value| value.parse().ok()) {
-        let _refused = setrlimit(resource, value, value);
-    }
-}
-
-fn text<'k>(keys: &'k [OsString], key: &str) -> Option<&'k str> {
-    keys.iter()
-        .find_map(|arg| arg.to_str()?.strip_prefix(key)?.strip_prefix('='))
-}
-
-fn number(keys: &[OsString], key: &str) -> Option<i32> {
-    text(keys, key)?.parse().ok()
-}
-
 fn pair(keys: &[OsString], key: &str) -> Option<(RawFd, RawFd)> {
-    let (first, second) = text(keys, key)?.split_once(',')?;
+    let (first, second) = Keys(keys).text(key)?.split_once(',')?;
     Some((first.parse().ok()?, second.parse().ok()?))
 }

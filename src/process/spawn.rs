@@ -8,6 +8,7 @@ use std::{
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
     thread,
 };
 
@@ -21,22 +22,48 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::{child::Child, recorded::start_time};
+use super::{child::Child, group::Group, recorded::start_time};
+use crate::account::Account;
 
 /// Starts that may wait for the thread: one per plugin, and more plugins than this start in turns anyway.
 const ROOM: usize = 64;
 
-/// What a plugin's processes may use.
+/// What a plugin's processes may use, as far as the process itself holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of address space.
-    pub memory: u64,
+    /// Bytes of its own memory, shared memory not counted; none: its control group bounds all of it.
+    pub memory: Option<u64>,
     /// Open files.
     pub open_files: u64,
-    /// Processes of its user; not applied to root, whose count is the machine's.
-    pub processes: u64,
+    /// Processes and threads beyond those that its user has when it starts; none: its control group bounds them. Not
+    /// applied to root, whose processes the kernel does not count.
+    pub processes: Option<u64>,
     /// Added to the nice value.
     pub nice: i32,
+    /// Seconds of processor time after which a process is ended; none: no bound.
+    pub cpu_time: Option<u64>,
+    /// Bytes of the largest file that it may write; none: no bound.
+    pub file_size: Option<u64>,
+    /// Bytes of a core dump.
+    pub core: u64,
+}
+
+impl Limits {
+    /// The keys of the shim that are given.
+    fn keys(&self) -> impl Iterator<Item = String> {
+        let all = [
+            ("memory", self.memory),
+            ("open_files", Some(self.open_files)),
+            ("processes", self.processes),
+            ("cpu_time", self.cpu_time),
+            ("file_size", self.file_size),
+            ("core", Some(self.core)),
+        ];
+        let given = all
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        given.map(|(key, value)| format!("{key}={value}"))
+    }
 }
 
 /// A process to start.
@@ -58,6 +85,14 @@ pub struct SpawnSpec {
     pub limits: Limits,
     /// The protocol is on descriptors 3 and 4; 0 is `/dev/null`, 1 and 2 are log.
     pub fd34: bool,
+    /// Whom it runs as; none: as ourselves.
+    pub user: Option<Account>,
+    /// A folder that is emptied first, with its user's rights.
+    pub empties: Option<PathBuf>,
+    /// Its number, see [`super::Mark`]; it inherits and cannot raise it.
+    pub number: Option<u64>,
+    /// The control group that it joins.
+    pub group: Option<Arc<Group>>,
 }
 
 /// Why a process could not be started.
@@ -81,6 +116,22 @@ pub enum SpawnError {
         program: PathBuf,
         /// Where it was looked for first.
         base: PathBuf,
+    },
+    /// It may not become its user.
+    #[error("cannot run as the user {name}")]
+    User {
+        /// Whom.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot join its control group.
+    #[error("cannot join the control group {path}")]
+    Group {
+        /// The group.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// The working directory cannot be entered.
     #[error("cannot enter the working directory {path}")]
@@ -143,7 +194,7 @@ impl Spawner {
     /// # Cancel safety
     /// Dropped, what was started is killed.
     pub async fn spawn(&self, spec: SpawnSpec) -> Result<Child, SpawnError> {
-        let (program, base, cwd) = (spec.program.clone(), spec.base.clone(), spec.cwd.clone());
+        let (asked, number, group) = (spec.clone(), spec.number, spec.group.clone());
         let (answer, answered) = oneshot::channel();
         self.orders
             .send(Order { spec, answer })
@@ -153,17 +204,20 @@ impl Spawner {
             .await
             .map_err(|_| SpawnError::Stopping)?
             .map_err(SpawnError::Shim)?;
-        let mut unborn = Unborn(Some(raw.child));
+        let mut unborn = Unborn {
+            child: Some(raw.child),
+            group: group.clone(),
+        };
         let mut verdict = pipe::Receiver::from_owned_fd(raw.verdict).map_err(SpawnError::Shim)?;
         let mut words = Vec::new();
         verdict
             .read_to_end(&mut words)
             .await
             .map_err(SpawnError::Shim)?;
-        if let Some(error) = read_verdict(&words, &program, &base, &cwd) {
+        if let Some(error) = read_verdict(&words, asked) {
             return Err(error);
         }
-        let child = unborn.0.take().ok_or(SpawnError::Stopping)?;
+        let child = unborn.child.take().ok_or(SpawnError::Stopping)?;
         let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
         let log = raw
             .log
@@ -176,21 +230,28 @@ impl Spawner {
             pipe::Sender::from_owned_fd(raw.input).map_err(SpawnError::Shim)?,
             pipe::Receiver::from_owned_fd(raw.output).map_err(SpawnError::Shim)?,
             log.map_err(SpawnError::Shim)?,
+            (number, group),
         )
         .map_err(SpawnError::Shim)
     }
 }
 
 /// A process whose program does not run yet, and which nobody waits for unless it does.
-struct Unborn(Option<std::process::Child>);
+struct Unborn {
+    child: Option<std::process::Child>,
+    group: Option<Arc<Group>>,
+}
 
 impl Drop for Unborn {
     fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
+        if let Some(mut child) = self.child.take() {
+            let group = self.group.take();
             // A shim that a dead file server holds dies when the server lets go: a thread of its own waits for that.
             let waiting = thread::Builder::new().name("reap".into()).spawn(move || {
                 let _gone = child.kill();
                 let _status = child.wait();
+                // Empty now, so it can be taken away.
+                drop(group);
             });
             // Without a thread it is reaped with the orphans.
             drop(waiting);
@@ -198,22 +259,33 @@ impl Drop for Unborn {
     }
 }
 
-/// The shim's last word: `c`, `p` or `x` for the step and the error number; nothing when the program runs.
-fn read_verdict(words: &[u8], program: &Path, base: &Path, cwd: &Path) -> Option<SpawnError> {
+/// The shim's last word: a letter for the step and the error number; nothing when the program runs.
+fn read_verdict(words: &[u8], asked: SpawnSpec) -> Option<SpawnError> {
     let (step, number) = words.split_first()?;
     let number = std::str::from_utf8(number).ok()?.parse().unwrap_or(0);
     let source = io::Error::from_raw_os_error(number);
     Some(match step {
+        b'g' => SpawnError::Group {
+            path: asked
+                .group
+                .map(|group| group.path().to_owned())
+                .unwrap_or_default(),
+            source,
+        },
+        b'u' => SpawnError::User {
+            name: asked.user.map(|user| user.name).unwrap_or_default(),
+            source,
+        },
         b'c' => SpawnError::Cwd {
-            path: cwd.to_owned(),
+            path: asked.cwd,
             source,
         },
         b'p' => SpawnError::NoProgram {
-            program: program.to_owned(),
-            base: base.to_owned(),
+            program: asked.program,
+            base: asked.base,
         },
         _ => SpawnError::Exec {
-            path: base.join(program),
+            path: asked.base.join(asked.program),
             source,
         },
     })
@@ -242,21 +314,28 @@ fn start(helper: &Path, spec: &SpawnSpec) -> io::Result<Raw> {
             output_end.as_raw_fd()
         ));
     }
-    let Limits {
-        memory,
-        open_files,
-        processes,
-        nice,
-    } = spec.limits;
-    for (key, value) in [
-        ("memory", memory),
-        ("open_files", open_files),
-        ("processes", processes),
-    ] {
-        command.arg(format!("{key}={value}"));
+    command.args(spec.limits.keys());
+    command.args(spec.number.map(|number| format!("number={number}")));
+    if let Some(Account {
+        uid, gid, groups, ..
+    }) = spec.user.as_ref().filter(|user| !user.is_us())
+    {
+        let groups: Vec<_> = groups.iter().map(u32::to_string).collect();
+        command.arg(format!("user={uid}:{gid}:{}", groups.join(",")));
+    }
+    let folders = [
+        ("tmp", spec.empties.as_deref()),
+        ("group", spec.group.as_ref().map(|group| group.path())),
+    ];
+    for (key, folder) in folders {
+        if let Some(folder) = folder {
+            let mut arg = OsString::from(format!("{key}="));
+            arg.push(folder);
+            command.arg(arg);
+        }
     }
     command
-        .arg(format!("nice={nice}"))
+        .arg(format!("nice={}", spec.limits.nice))
         .arg(format!("umask={}", spec.umask))
         .arg("--");
     command.arg(&spec.cwd).arg(&spec.base);

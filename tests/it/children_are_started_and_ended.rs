@@ -7,8 +7,8 @@ use sgeventd::{
     journal::ChildRecord,
     peer::{Peer, Turn},
     process::{
-        Child, Exit, Limits, Lines, RUN_MARK, SpawnError, SpawnSpec, Spawner, boot_id, end_escaped,
-        end_recorded, kill_group, start_time,
+        Child, Exit, Limits, Lines, SpawnError, SpawnSpec, Spawner, boot_id, end_escaped,
+        end_recorded, kill_group, number, start_time,
     },
 };
 use sgeventd_protocol::{Item, codec::LINE_MAX, write};
@@ -20,9 +20,10 @@ fn spawner() -> Spawner {
     Spawner::start(PathBuf::from(env!("CARGO_BIN_EXE_sgeventd"))).expect("a thread")
 }
 
-/// Tests run beside each other: each process has a mark of its own.
-fn mark(program: &str, args: &[&str]) -> String {
-    format!("{program} {}", args.join(" "))
+/// Tests run beside each other: each process has a number of its own.
+fn number_of(program: &str, args: &[&str]) -> u64 {
+    let whose = format!("tests of {}", std::process::id());
+    number(&whose, &format!("{program} {}", args.join(" ")), false)
 }
 
 fn spec(program: &str, args: &[&str]) -> SpawnSpec {
@@ -31,18 +32,22 @@ fn spec(program: &str, args: &[&str]) -> SpawnSpec {
         base: "/nowhere".into(),
         args: args.iter().map(OsString::from).collect(),
         cwd: std::env::temp_dir(),
-        env: vec![
-            ("PATH".into(), std::env::var_os("PATH").unwrap_or_default()),
-            (RUN_MARK.into(), mark(program, args).into()),
-        ],
+        env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
         umask: 0o022,
         limits: Limits {
-            memory: 4 << 30,
+            memory: Some(4 << 30),
             open_files: 256,
-            processes: 4096,
+            processes: Some(4096),
             nice: 5,
+            cpu_time: None,
+            file_size: None,
+            core: 0,
         },
         fd34: false,
+        user: None,
+        empties: None,
+        number: Some(number_of(program, args)),
+        group: None,
     }
 }
 
@@ -235,7 +240,7 @@ async fn what_cannot_be_executed_says_why() {
 #[tokio::test]
 async fn a_group_is_ended_and_what_left_it_too() {
     // One in the group, one in a session of its own.
-    let script = "sleep 300 & setsid sleep 301 & echo ready; wait";
+    let script = "sleep 300 & setsid env -i sleep 301 & echo ready; wait";
     let mut child = within(spawner().spawn(spec("/bin/sh", &["-c", script])))
         .await
         .expect("a process");
@@ -246,7 +251,7 @@ async fn a_group_is_ended_and_what_left_it_too() {
     kill_group(pid);
     assert_eq!(within(child.wait()).await, Exit::Signal(9));
     // The escaped one may still be on its way to its own session, or be ended with the group.
-    end_escaped(pid, &mark("/bin/sh", &["-c", script]));
+    end_escaped(pid, number_of("/bin/sh", &["-c", script]));
     assert!(
         within(lines.next()).await.is_none(),
         "nobody holds its output any more"

@@ -1,6 +1,9 @@
 //! A changed version that is tried beside the running one: it takes over when it has passed `initialize`, else it is ended.
 
-use super::{Task, fate::with_last_words};
+use super::{
+    Task,
+    fate::{ending, with_last_words},
+};
 use crate::{
     journal::JournalError,
     plugin::{
@@ -43,7 +46,8 @@ impl Task {
     /// Its process has ended.
     pub(super) fn candidate_over(&mut self, exit: Exit, run: &Run) {
         if run.ladder.is_none() {
-            self.tell_invalid(&with_last_words(run, &exit.to_string()));
+            let limits = self.setup_for(true).settings.limits.effective();
+            self.tell_invalid(&with_last_words(run, &ending(run, exit, &limits)));
         }
         self.step(Input::CandidateGone);
     }

@@ -8,12 +8,13 @@ use sgeventd_protocol::message::Reason;
 use super::Task;
 use crate::{
     clock::Mono,
+    config::{KillScope, Limits, write_size},
     journal::{Journal, JournalError, Op, When},
     plugin::{
+        diagnose::limit_met,
         flight::{Blame, blame},
         life::{Action, Cause, Input, State, Then},
         run::{Asked, Happened, Run},
-        setup::run_mark,
     },
     process::{self, Exit, Ladder, Step},
     services::Phase,
@@ -99,7 +100,7 @@ impl Task {
 
     /// The stop ladder of either process.
     pub(super) fn climb(&mut self, now: Mono, is_candidate: bool) {
-        let kills_group = self.setup.settings.kill == crate::config::KillScope::Group;
+        let kills_group = self.setup.settings.kill == KillScope::Group;
         let run = if is_candidate {
             &mut self.candidate
         } else {
@@ -179,21 +180,32 @@ impl Task {
     }
 
     /// What the process left behind is ended at once, else its pipes would stay open.
-    fn sweep(&self, is_candidate: bool) {
+    fn sweep(&mut self, is_candidate: bool) {
+        let kills_group = self.setup.settings.kill == KillScope::Group;
         let run = if is_candidate {
-            &self.candidate
+            &mut self.candidate
         } else {
-            &self.run
+            &mut self.run
         };
         let Some(run) = run else { return };
-        if self.setup.settings.kill != crate::config::KillScope::Group {
-            return;
+        let (pid, number) = (run.child.pid, run.child.number);
+        let group = run.child.group.take();
+        // Asked now: it goes away with what is in it.
+        run.ran_out_of_memory = group
+            .as_ref()
+            .is_some_and(|group| group.ran_out_of_memory());
+        let marks = self.shared.marks.clone();
+        if kills_group {
+            process::kill_group(pid);
         }
-        let whose = &self.shared.whose;
-        let (pid, mark) = (run.child.pid, run_mark(whose, &self.name, run.generation));
-        process::kill_group(pid);
         drop(tokio::task::spawn_blocking(move || {
-            process::end_escaped(pid, &mark)
+            if let Some(group) = group {
+                group.end();
+            }
+            if let Some(number) = number.filter(|_| kills_group) {
+                process::end_escaped(pid, number);
+                marks.take_back(number);
+            }
         }));
     }
 
@@ -214,7 +226,8 @@ impl Task {
         for (open, ended) in run.flights.over() {
             self.settle(&open, ended, now);
         }
-        let error = with_last_words(&run, &exit.to_string());
+        let what = ending(&run, exit, &self.setup.settings.limits.effective());
+        let error = with_last_words(&run, &what);
         self.main_over(exit, &run, error);
     }
 
@@ -265,6 +278,18 @@ pub(super) fn forget_child(journal: &Journal, pid: i32, start_time: u64) {
             async move { journal.submit(ops, When::Now).await },
         ));
     }
+}
+
+/// How it ended, and the limit that it met, as far as the kernel or its own words tell.
+pub(super) fn ending(run: &Run, exit: Exit, limits: &Limits) -> String {
+    let met = match run.ran_out_of_memory {
+        true => Some(format!(
+            "killed by OOM: it used more memory than `limits.memory`, {}",
+            write_size(limits.memory)
+        )),
+        false => limit_met(exit, &run.last_lines(), limits),
+    };
+    met.map_or_else(|| exit.to_string(), |met| format!("{exit}; {met}"))
 }
 
 /// What it said last, for people.

@@ -1,6 +1,6 @@
 //! How a process is started: in its turn, recorded before it hears a word; the first thing it hears is `initialize`.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sgeventd_protocol::message::Reason;
 
@@ -11,12 +11,13 @@ use crate::{
     journal::{ChildRecord, Journal, Op},
     plugin::{
         diagnose::explain,
+        ground::Ground,
         life::{Input, State},
         run::{Asked, HANDSHAKE, Run, StartTurn},
         setup::{Launch, Setup, Shared, run_mark},
         tap::PluginTap,
     },
-    process::{self, Child, RUN_MARK},
+    process::{self, Child},
     telemetry::Detail,
 };
 
@@ -37,14 +38,24 @@ impl Task {
         let generation = self.generation;
         let setup = self.setup_for(is_candidate);
         let launch = setup.launch.clone();
-        // What runs goes on working in the folder.
-        let tmp = (!is_candidate).then(|| setup.paths.1.clone());
         let (shared, name, stop) = (self.shared.clone(), self.name.clone(), self.stop.clone());
-        // What is not marked is found by nobody: with `kill = "process"` it lives on.
-        let mark = (setup.settings.kill == KillScope::Group)
-            .then(|| run_mark(&shared.whose, &name, generation));
+        let spares = setup.settings.kill == KillScope::Process;
+        let ground = Ground {
+            state: shared.state.to_path_buf(),
+            name: name.to_string(),
+            generation: generation.0.into(),
+            paths: setup.paths.clone(),
+            // What runs goes on working in the folder.
+            is_fresh: !is_candidate,
+            user: setup.settings.user.clone(),
+            limits: setup.settings.limits.effective(),
+            spares,
+            number: process::number(&shared.whose, &run_mark(&name, generation), spares),
+            groups: shared.groups.clone(),
+            marks: shared.marks.clone(),
+        };
         let done = Box::pin(async move {
-            let started = spawn(&shared, &name, launch, tmp.as_deref(), mark);
+            let started = spawn(&shared, &name, launch, ground);
             // Dropped, a start ends what it began.
             tokio::select! {
                 () = stop.cancelled() => Err("the daemon stops".to_owned()),
@@ -130,13 +141,7 @@ impl Task {
 }
 
 /// Starts a process in its turn and records it before it hears a word.
-async fn spawn(
-    shared: &Shared,
-    name: &PluginName,
-    launch: Launch,
-    tmp: Option<&Path>,
-    mark: Option<String>,
-) -> Started {
+async fn spawn(shared: &Shared, name: &PluginName, launch: Launch, ground: Ground) -> Started {
     let Launch::Spec(mut spec) = launch else {
         let Launch::Impossible(why) = launch else {
             return Err(String::new());
@@ -150,22 +155,17 @@ async fn spawn(
     let permit = Arc::clone(&shared.starts).acquire_owned().await;
     let permit = permit.map_err(stopping)?;
     let mut turn = Some(StartTurn::new(permit, shared.clock.now().mono));
-    let (tmp, cwd) = (tmp.map(Path::to_owned), spec.cwd.clone());
-    let made = tokio::task::spawn_blocking(move || {
-        // Emptied at every start; one that cannot be is told by the process itself.
-        if let Some(tmp) = tmp {
-            let _absent = std::fs::remove_dir_all(&tmp);
-            std::fs::create_dir_all(&tmp)?;
-        }
-        std::fs::create_dir_all(&cwd)
-    });
-    drop(made.await);
-    spec.env
-        .extend(mark.map(|mark| (RUN_MARK.into(), mark.into())));
+    let prepared = tokio::task::spawn_blocking(move || ground.prepare(&mut spec).map(|()| spec));
+    let prepared = within_turn(shared, &mut turn, prepared).await;
+    let spec = prepared.map_err(|error| error.to_string())??;
+    let number = spec.number;
     let started = within_turn(shared, &mut turn, shared.spawner.spawn(*spec)).await;
     let child = match started {
         Ok(child) => child,
         Err(error) => {
+            if let Some(number) = number {
+                shared.marks.take_back(number);
+            }
             let said = tokio::task::spawn_blocking(move || explain(&error));
             return Err(said.await.unwrap_or_default());
         }

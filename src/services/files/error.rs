@@ -119,7 +119,7 @@ impl fmt::Display for FileError {
             Kind::NoRoot(root) => write!(f, "the granted folder {} is not there", root.display()),
             Kind::Missing => write!(f, "{path:?} is not there"),
             Kind::NoFolder => write!(f, "the folder of {path:?} is not there"),
-            Kind::Denied => write!(f, "{path:?} may not be opened by the daemon's user"),
+            Kind::Denied => write!(f, "{path:?} may not be opened by the plugin's user"),
             Kind::Empty => write!(f, "{path:?} is empty; the site takes no empty file"),
             Kind::TooLarge { bytes, limit } => {
                 write!(f, "{path:?} has {bytes} bytes; allowed: {limit}")

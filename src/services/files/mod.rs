@@ -201,7 +201,7 @@ impl Work<'_> {
         let held = place.clone();
         desk::on_thread(path, &place, move || {
             let target = roots.target(&asked)?;
-            Writer::begin(target, &asked, roots.umask, held)
+            Writer::begin(target, &asked, roots, held)
         })
         .await
     }

@@ -21,6 +21,7 @@ use rustix::{
 };
 
 use super::error::{FileError, Kind};
+use crate::account::{Account, Lent};
 
 /// File systems that are no disks: what they show is the kernel's, the daemon's environment too.
 const KERNEL_OWN: [u64; 2] = [0x9fa0, 0x6265_6572];
@@ -42,6 +43,8 @@ pub struct FileRoots {
     pub kept_back: Vec<PathBuf>,
     /// Of the plugin: files that are made have its mode.
     pub umask: u32,
+    /// Whom the plugin runs as, whose rights hold for its files; none: the daemon's own.
+    pub user: Option<String>,
 }
 
 /// A path below one of the roots.
@@ -63,14 +66,20 @@ impl FileRoots {
     pub(super) fn open(&self, path: &str) -> Result<(File, u64), FileError> {
         let place = self.place(path)?;
         let fail = |kind| FileError::new(path, kind);
-        let found = place.reach(&place.below, OFlags::PATH).map_err(fail)?;
+        let reached = {
+            let _rights = self.rights().map_err(|error| fail(error.into()))?;
+            place.reach(&place.below, OFlags::PATH)
+        };
+        let found = reached.map_err(fail)?;
         let stat = fstat(&found).map_err(|error| fail(Kind::Io(error.into())))?;
         self.check(&found, &stat, place.is_own).map_err(fail)?;
         if let Some(what) = irregular(&stat) {
             return Err(fail(Kind::Irregular(what)));
         }
         // The same file by its descriptor: it is known by now that opening it does nothing and never waits.
+        let rights = self.rights().map_err(|error| fail(error.into()))?;
         let file = File::open(format!("/proc/self/fd/{}", found.as_raw_fd()));
+        drop(rights);
         let file = file.map_err(|error| fail(error.into()))?;
         Ok((file, u64::try_from(stat.st_size).unwrap_or(0)))
     }
@@ -84,14 +93,20 @@ impl FileRoots {
             return Err(fail(Kind::Irregular("a folder")));
         };
         let below = place.below.parent().unwrap_or(Path::new(""));
-        let folder = place.reach(below, OFlags::PATH | OFlags::DIRECTORY);
+        let folder = {
+            let _rights = self.rights().map_err(|error| fail(error.into()))?;
+            place.reach(below, OFlags::PATH | OFlags::DIRECTORY)
+        };
         let folder = folder.map_err(|kind| match kind {
             Kind::Missing => fail(Kind::NoFolder),
             other => fail(other),
         })?;
         let stat = fstat(&folder).map_err(|error| fail(Kind::Io(error.into())))?;
         self.check(&folder, &stat, place.is_own).map_err(fail)?;
-        match statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        let rights = self.rights().map_err(|error| fail(error.into()))?;
+        let there = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
+        drop(rights);
+        match there {
             Ok(old) if self.is_kept_back(&old) => Err(fail(Kind::KeptBack)),
             // What stands there is replaced, not written into; a folder cannot be.
             Ok(old) => match irregular(&old) {
@@ -101,6 +116,14 @@ impl FileRoots {
             Err(Errno::NOENT) => Ok(Target { folder, name }),
             Err(error) => Err(fail(Kind::from(io::Error::from(error)))),
         }
+    }
+
+    /// The rights of the plugin's user for this thread, until they are dropped.
+    pub(super) fn rights(&self) -> io::Result<Option<Lent>> {
+        let Some(name) = &self.user else {
+            return Ok(None);
+        };
+        Account::find(name).map_err(io::Error::other)?.lend()
     }
 
     fn roots(&self) -> impl Iterator<Item = (&PathBuf, bool)> {
@@ -256,276 +279,4 @@ pub(super) fn name_of(path: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        fs,
-        os::unix::fs::symlink,
-        sync::{
-            Arc,
-            atomic::{AtomicBool, Ordering},
-        },
-        thread,
-    };
-
-    use super::*;
-
-    /// A studio: `data` is the plugin's own, `granted` the operator's, `outside` nobody's; `state` holds the data.
-    struct Studio(tempfile::TempDir, FileRoots);
-
-    impl Studio {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let at = |path: &str| dir.path().join(path);
-            for folder in [
-                "state/plugins/p/data/sub",
-                "state/plugins/q/data",
-                "granted/sub",
-            ] {
-                fs::create_dir_all(at(folder)).unwrap();
-            }
-            for file in [
-                "state/plugins/p/data/a.mov",
-                "state/plugins/p/data/sub/b.mov",
-                "state/plugins/q/data/c.mov",
-                "state/journal.db",
-                "granted/d.mov",
-                "site.key",
-                "outside.mov",
-            ] {
-                fs::write(at(file), file).unwrap();
-            }
-            let roots = FileRoots {
-                base: at("state/plugins/p/data"),
-                own: vec![at("state/plugins/p/data"), at("state/plugins/p/tmp")],
-                granted: vec![at("granted")],
-                state: at("state"),
-                kept_back: vec![at("site.key")],
-                umask: 0o022,
-            };
-            Self(dir, roots)
-        }
-
-        fn at(&self, path: &str) -> PathBuf {
-            self.0.path().join(path)
-        }
-
-        fn data(&self, path: &str) -> PathBuf {
-            self.at("state/plugins/p/data").join(path)
-        }
-
-        /// The words for a path, without the studio's own folder.
-        fn said(&self, path: &str) -> String {
-            let opened = self.1.open(path);
-            let words = opened.map_or_else(
-                |error| error.to_string(),
-                |(_, size)| format!("{size} bytes"),
-            );
-            words.replace(self.0.path().to_str().unwrap(), "")
-        }
-    }
-
-    #[test]
-    fn a_path_is_a_regular_file_below_a_granted_folder_or_nothing() {
-        let mut studio = Studio::new();
-        symlink("a.mov", studio.data("link.mov")).unwrap();
-        symlink("../../../..", studio.data("up")).unwrap();
-        symlink(studio.at("granted"), studio.at("granted/loop")).unwrap();
-        fs::hard_link(studio.at("site.key"), studio.data("harmless.txt")).unwrap();
-        fs::hard_link(studio.at("state/journal.db"), studio.at("granted/db")).unwrap();
-        nix::unistd::mkfifo(&studio.data("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(studio.data("socket")).unwrap();
-        let far = studio.at("granted/d.mov").display().to_string();
-        let outside = studio.at("outside.mov").display().to_string();
-        let other = studio
-            .at("state/plugins/q/data/c.mov")
-            .display()
-            .to_string();
-        for (path, words) in [
-            ("a.mov", "26 bytes"),
-            ("./sub//b.mov", "30 bytes"),
-            (&far, "13 bytes"),
-            ("", "\"\" is no path of a file"),
-            ("a.mov\0.png", "\"a.mov\\0.png\" is no path of a file"),
-            (
-                "../../etc/passwd",
-                "\"../../etc/passwd\" goes up by `..`, which no path may",
-            ),
-            (
-                "sub/../a.mov",
-                "\"sub/../a.mov\" goes up by `..`, which no path may",
-            ),
-            (
-                "link.mov",
-                "\"link.mov\" goes through a symbolic link; name the file itself",
-            ),
-            (
-                "up/outside.mov",
-                "\"up/outside.mov\" goes through a symbolic link; name the file itself",
-            ),
-            (
-                "harmless.txt",
-                "\"harmless.txt\" is the daemon's own and is never handed out",
-            ),
-            ("pipe", "\"pipe\" is a pipe; allowed: regular files"),
-            ("socket", "\"socket\" is a socket; allowed: regular files"),
-            ("sub", "\"sub\" is a folder; allowed: regular files"),
-            (".", "\".\" is a folder; allowed: regular files"),
-            ("none.mov", "\"none.mov\" is not there"),
-            ("a.mov/x", "\"a.mov/x\" is not there"),
-        ] {
-            assert_eq!(studio.said(path), words, "{path:?}");
-        }
-        let refused = studio.said(&outside);
-        assert!(
-            refused.contains("is in none of the granted folders"),
-            "{refused}"
-        );
-        assert!(
-            studio.said(&other).contains("none of the granted"),
-            "{other}"
-        );
-        let looped = studio.at("granted/loop/d.mov").display().to_string();
-        assert!(studio.said(&looped).contains("symbolic link"));
-        let database = studio.at("granted/db").display().to_string();
-        assert!(studio.said(&database).contains("the daemon's own"));
-
-        // Whatever the operator grants.
-        studio.1.granted = vec!["/".into()];
-        let kept = studio.said(&other);
-        assert!(kept.contains("the daemon's own"), "{kept}");
-        for (path, words) in [
-            (
-                &*format!("/proc/{}/environ", std::process::id()),
-                "is the kernel's own",
-            ),
-            ("/dev/null", "is a device"),
-            ("/dev/zero", "is a device"),
-        ] {
-            let said = studio.said(path);
-            assert!(said.contains(words), "{path}: {said}");
-        }
-        assert_eq!(studio.said(&outside), "11 bytes");
-    }
-
-    #[test]
-    fn a_folder_that_is_written_otherwise_is_found() {
-        let studio = Studio::new();
-        symlink(studio.at("granted"), studio.at("mount")).unwrap();
-        let mut roots = studio.1.clone();
-        roots.granted = vec![studio.at("mount")];
-        for path in ["mount/d.mov", "granted/d.mov"] {
-            let path = studio.at(path).display().to_string();
-            assert_eq!(roots.open(&path).unwrap().1, 13, "{path}");
-        }
-        // Its own folder is no root any more when a link stands in its place.
-        fs::rename(studio.data(""), studio.at("moved")).unwrap();
-        symlink(studio.at(""), studio.at("state/plugins/p/data")).unwrap();
-        assert!(roots.open("outside.mov").is_err());
-    }
-
-    #[test]
-    fn old_kernels_refuse_the_same() {
-        let studio = Studio::new();
-        symlink("a.mov", studio.data("link.mov")).unwrap();
-        symlink("../../../..", studio.data("up")).unwrap();
-        let step = |path: &str| {
-            let root = open(
-                studio.data(""),
-                OFlags::PATH | OFlags::DIRECTORY,
-                Mode::empty(),
-            );
-            let found = step_by_step(
-                root.unwrap(),
-                Path::new(path),
-                OFlags::PATH | OFlags::CLOEXEC,
-            );
-            found.map_err(|kind| FileError::new(path, kind).to_string())
-        };
-        let found = step("sub/b.mov").unwrap();
-        assert_eq!(fstat(&found).unwrap().st_size, 30);
-        for path in ["link.mov", "up/outside.mov", "up"] {
-            assert!(step(path).unwrap_err().contains("symbolic link"), "{path}");
-        }
-        assert!(step("sub/../a.mov").unwrap_err().contains("goes up"));
-        assert!(step("none/b.mov").unwrap_err().contains("is not there"));
-    }
-
-    #[test]
-    fn a_link_that_comes_and_goes_leads_nowhere() {
-        let studio = Studio::new();
-        let (folder, away) = (studio.data("sub"), studio.data("away"));
-        fs::write(studio.at("b.mov"), "what nobody may see").unwrap();
-        symlink(studio.at(""), studio.data("trap")).unwrap();
-        let trap = studio.data("trap");
-        let is_over = Arc::new(AtomicBool::new(false));
-        let watched = is_over.clone();
-        let swapper = thread::spawn(move || {
-            while !watched.load(Ordering::Relaxed) {
-                fs::rename(&folder, &away).unwrap();
-                fs::rename(&trap, &folder).unwrap();
-                fs::rename(&folder, &trap).unwrap();
-                fs::rename(&away, &folder).unwrap();
-            }
-        });
-        let (mut opened, mut refused) = (0, 0);
-        for _ in 0..10_000 {
-            match studio.1.open("sub/b.mov") {
-                Ok((_, size)) => {
-                    assert_eq!(size, 30, "the trap was followed");
-                    opened += 1;
-                }
-                Err(_) => refused += 1,
-            }
-        }
-        is_over.store(true, Ordering::Relaxed);
-        swapper.join().unwrap();
-        assert!(
-            opened > 0 && refused > 0,
-            "{opened} {refused}: nothing was swapped"
-        );
-    }
-
-    #[test]
-    fn a_new_file_needs_a_granted_folder_and_a_name() {
-        let studio = Studio::new();
-        symlink(studio.at("outside.mov"), studio.data("link.mov")).unwrap();
-        let said = |path: &str| match studio.1.target(path) {
-            Ok(target) => target.name.display().to_string(),
-            Err(error) => error.to_string(),
-        };
-        for (path, words) in [
-            ("new.mov", "new.mov"),
-            ("sub/new.mov", "new.mov"),
-            ("a.mov", "a.mov"),
-            ("sub", "\"sub\" is a folder; allowed: regular files"),
-            ("new/", "\"new/\" is a folder; allowed: regular files"),
-            (".", "\".\" is a folder; allowed: regular files"),
-            (
-                "none/new.mov",
-                "the folder of \"none/new.mov\" is not there",
-            ),
-            (
-                "../new.mov",
-                "\"../new.mov\" goes up by `..`, which no path may",
-            ),
-            (
-                "link.mov",
-                "\"link.mov\" is a symbolic link; allowed: regular files",
-            ),
-        ] {
-            assert_eq!(said(path), words, "{path:?}");
-        }
-        let mut roots = studio.1.clone();
-        roots.granted = vec!["/".into()];
-        for path in [
-            "site.key",
-            "state/journal.db",
-            "state/new",
-            "state/plugins/q/data/c.mov",
-        ] {
-            let path = studio.at(path).display().to_string();
-            let error = roots.target(&path).unwrap_err().to_string();
-            assert!(error.contains("the daemon's own"), "{error}");
-        }
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     desk::{PATIENCE, Place},
     error::{FileError, Kind},
-    roots::Target,
+    roots::{FileRoots, Target},
 };
 
 /// Chunks that wait to be written.
@@ -47,11 +47,14 @@ impl Writer {
     pub(super) fn begin(
         target: Target,
         path: &str,
-        umask: u32,
+        roots: Arc<FileRoots>,
         place: Place,
     ) -> Result<Self, FileError> {
         let fail = |error: io::Error| FileError::new(path, error.into());
-        let draft = Draft::new(target, umask).map_err(fail)?;
+        let draft = {
+            let _rights = roots.rights().map_err(fail)?;
+            Draft::new(target, roots.umask).map_err(fail)?
+        };
         let (orders, inbox) = mpsc::channel(CHUNKS);
         let trouble = Arc::new(OnceLock::new());
         let told = trouble.clone();
@@ -60,7 +63,9 @@ impl Writer {
         thread
             .spawn(move || {
                 let place = place;
-                if let Err(error) = draft.write(inbox) {
+                // The thread ends with them.
+                let written = roots.rights().and_then(|_rights| draft.write(inbox));
+                if let Err(error) = written {
                     let _only_one = told.set(error);
                 }
                 drop(place);

@@ -30,6 +30,7 @@ impl Desk {
         fs::write(folder.join("a.mov"), "the movie").unwrap();
         let server = Server::start(moves).await;
         let roots = FileRoots {
+            user: None,
             base: folder.clone(),
             own: vec![folder],
             state: dir.path().join("state"),
