@@ -132,6 +132,9 @@ fn ascii(json: &str) -> String {
     escaped.collect()
 }
 
+/// No form of a secret is longer: a key has some 70 characters, and escaped twice less than ten times as many bytes.
+const FORM_MAX: usize = 4096;
+
 /// All but letters and digits; what RFC 3986 reserves; the same without the slash, as in a path.
 const URL_SETS: [&AsciiSet; 3] = [NON_ALPHANUMERIC, UNRESERVED, IN_A_PATH];
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -162,9 +165,50 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(finder.replace_all(text, &vec![MASK; known.forms.len()]))
 }
 
+/// The beginning of a text of somebody else for people, at most `max` bytes and a mark, without secrets.
+///
+/// A secret that the cut would halve is not shown by half: of a long text more is read than is shown.
+#[must_use]
+pub fn shown(text: &str, max: usize) -> String {
+    let end = text.floor_char_boundary(max + FORM_MAX);
+    let whole = redact(&text[..end]);
+    let keeps = if end < text.len() {
+        max.min(whole.len().saturating_sub(FORM_MAX))
+    } else {
+        max
+    };
+    if whole.len() <= keeps {
+        return whole.into_owned();
+    }
+    let keeps = whole.floor_char_boundary(keeps);
+    format!("{}…", &whole[..keeps])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_and_shows_no_half_of_a_secret() {
+        let _secret = Secret::new("canary-at-the-cut");
+        assert_eq!(shown("short", 8), "short");
+        assert_eq!(shown("läng", 2), "l…");
+        let text = |before: usize| {
+            format!(
+                "{}canary-at-the-cut{}",
+                "x".repeat(before),
+                "y".repeat(9000)
+            )
+        };
+        for before in (0..40).chain(FORM_MAX..FORM_MAX + 40) {
+            let shown = shown(&text(before), 16);
+            assert!(
+                shown.len() <= 16 + "…".len() && !shown.contains("can"),
+                "{shown}"
+            );
+        }
+        assert!(shown(&"z".repeat(1 << 20), 4096).len() < 5000);
+    }
 
     #[test]
     fn a_secret_is_cut_out_in_every_form() {

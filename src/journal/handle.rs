@@ -88,6 +88,13 @@ enum Backend {
 }
 
 impl Journal {
+    /// True while the path of the state leads to the directory that was locked: else nothing may be made there. Blocks on disk.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        let dir = self.0.dir.upgrade();
+        dir.is_none_or(|dir| dir.check().is_ok())
+    }
+
     /// Starts the threads. The directory, if there is one, stays locked until the writer has ended.
     ///
     /// # Errors

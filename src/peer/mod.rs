@@ -42,6 +42,8 @@ pub trait Tap: Send {
 pub enum Turn {
     /// Messages were read; there may be more.
     Messages,
+    /// The plugin closed its input: what is written to it is lost. Told once.
+    Deaf,
     /// The plugin closed its output.
     Eof,
     /// Reading failed; nothing more comes.
@@ -61,6 +63,10 @@ pub struct Peer<R, W> {
     waiting: VecDeque<usize>,
     /// Bytes written so far.
     written: u64,
+    /// The last turn left whole messages behind: others have the thread first.
+    yields: bool,
+    /// The plugin was found to have closed its input, which is not told yet.
+    is_deaf: bool,
     tap: Option<Box<dyn Tap>>,
 }
 
@@ -76,6 +82,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             out_start: 0,
             waiting: VecDeque::new(),
             written: 0,
+            yields: false,
+            is_deaf: false,
             tap,
         }
     }
@@ -144,7 +152,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         self.waiting.clear();
     }
 
-    /// Writes what can be written and reads what is there: at most 100 messages, appended to `items`.
+    /// Writes what can be written and reads what is there: at most 100 messages, appended to `items`. After so many the task
+    /// yields, for a plugin that never ends its speech would keep the thread else.
     ///
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
@@ -154,6 +163,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
 
     fn poll_turn(&mut self, cx: &mut Context<'_>, items: &mut Vec<Item>) -> Poll<Turn> {
         self.poll_write(cx);
+        if std::mem::take(&mut self.is_deaf) {
+            return Poll::Ready(Turn::Deaf);
+        }
+        if std::mem::take(&mut self.yields) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             if self.take_items(items) {
                 return Poll::Ready(Turn::Messages);
@@ -188,10 +204,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         if let Some(tap) = &mut self.tap {
             items[before..].iter().for_each(|item| tap.received(item));
         }
+        self.yields = items.len() - before >= TURN_MAX;
         items.len() > before
     }
 
-    /// Writes until the pipe is full. A closed pipe is no error here: the exit tells.
+    /// Writes until the pipe is full. A closed pipe is told once; as a rule the exit follows.
     fn poll_write(&mut self, cx: &mut Context<'_>) {
         while self.out_start < self.out.len() {
             let Some(writer) = &mut self.writer else {
@@ -200,7 +217,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             match Pin::new(writer).poll_write(cx, &self.out[self.out_start..]) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(written)) if written > 0 => self.wrote(written),
-                Poll::Ready(_) => return self.close_input(),
+                Poll::Ready(_) => {
+                    self.is_deaf = true;
+                    return self.close_input();
+                }
             }
         }
     }
@@ -254,6 +274,36 @@ mod tests {
             }
         }
         plugin.await.expect("the plugin read all");
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_messages_leaves_the_thread_to_others() {
+        let (ours, mut theirs) = duplex(1 << 20);
+        let (reader, writer) = tokio::io::split(ours);
+        let mut peer = Peer::new(reader, writer, 1 << 20, None);
+        let flood = b"x\n".repeat(10 * TURN_MAX);
+        theirs.write_all(&flood).await.expect("a pipe");
+        let (mut items, mut yielded) = (Vec::new(), 0);
+        while items.len() < 10 * TURN_MAX {
+            let mut turn = std::pin::pin!(peer.turn(&mut items));
+            while futures::poll!(&mut turn).is_pending() {
+                yielded += 1;
+            }
+        }
+        assert_eq!(yielded, 9, "between any two heaps of messages");
+    }
+
+    #[tokio::test]
+    async fn a_closed_input_is_told_once() {
+        let (reader, _said) = duplex(1024);
+        let (writer, heard) = duplex(1024);
+        let mut peer = Peer::new(reader, writer, 1 << 20, None);
+        drop(heard);
+        peer.queue(|out| out.push(b'\n'));
+        let mut items = Vec::new();
+        assert!(matches!(peer.turn(&mut items).await, Turn::Deaf));
+        let next = peer.turn(&mut items);
+        assert!(futures::poll!(std::pin::pin!(next)).is_pending());
     }
 
     #[tokio::test]

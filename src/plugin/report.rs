@@ -54,6 +54,9 @@ pub struct PluginReport {
     pub dead_letters: u64,
     /// Writes to the site since the daemon started.
     pub writes: u64,
+    /// Lines of its output that nobody sees since the daemon started: more than the log takes in a second.
+    #[serde(default)]
+    pub dropped_lines: u64,
     /// Milliseconds from delivery to answer, half of the last ones were faster.
     pub p50_ms: Option<f64>,
     /// Milliseconds from delivery to answer, 95 of 100 of the last ones were faster.
@@ -89,6 +92,7 @@ impl PluginReport {
             counts: Counts::default(),
             dead_letters: 0,
             writes: 0,
+            dropped_lines: 0,
             p50_ms: None,
             p95_ms: None,
             rate: 0.0,
@@ -107,6 +111,7 @@ impl PluginReport {
                     report.generation,
                     report.restarts,
                     report.writes,
+                    report.dropped_lines,
                 ),
                 (report.behind, report.open, report.last_event, report.counts),
                 (report.subscriptions.clone(), report.version.clone()),

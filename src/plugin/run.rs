@@ -24,11 +24,12 @@ use crate::{
 
 /// Answers of calls that may wait to be written: every call is bounded by the services' own queue.
 const ANSWERS: usize = 64;
-/// Stray lines and notifications a second.
+/// Stray lines and notifications, and their bytes, a second.
 const TALK_PER_SECOND: u32 = 200;
+const TALK_BYTES_PER_SECOND: usize = 512 * 1024;
 /// Last words are read for so long after the end.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
-/// A process that closed its output is given so long to end by itself.
+/// A process that closed a pipe is given so long to end by itself.
 const CLOSED: Duration = Duration::from_secs(1);
 /// A large answer that is not read on for so long will not be.
 const CLOGGED: Duration = Duration::from_secs(10);
@@ -90,8 +91,8 @@ pub(super) enum Happened {
     Call(CallDone),
     /// It printed a line.
     Printed(Line),
-    /// It closed its output some time ago and has not ended.
-    Closed,
+    /// It closed a pipe some time ago and has not ended: which, in words.
+    Closed(&'static str),
     /// It ended; last words follow.
     Exited,
     /// It ended and said all.
@@ -129,7 +130,8 @@ pub(super) struct Run {
     is_eof: bool,
     exit: Option<Exit>,
     words_until: Option<Mono>,
-    closed_until: Option<Mono>,
+    /// Which pipe it closed, in words, and how long its end is waited for.
+    closed: Option<(&'static str, Mono)>,
     /// What it had read when it was first found clogged, and when that was.
     clogged: Option<(u64, Mono)>,
     clock: Clock,
@@ -164,7 +166,7 @@ impl Run {
             calls: HashMap::new(),
             calls_made: 0,
             answers: mpsc::channel(ANSWERS),
-            talk: RateLimit::new(TALK_PER_SECOND),
+            talk: RateLimit::new(TALK_PER_SECOND, TALK_BYTES_PER_SECOND),
             has_stray: false,
             stdout: String::new(),
             odd_answers: 0,
@@ -174,7 +176,7 @@ impl Run {
             is_eof: false,
             exit: None,
             words_until: None,
-            closed_until: None,
+            closed: None,
             clogged: None,
             clock,
         })
@@ -204,21 +206,23 @@ impl Run {
                 }
             }
             if self.exit.is_none()
-                && self
-                    .closed_until
-                    .is_some_and(|at| self.clock.now().mono >= at)
+                && let Some((what, _)) = self.closed.take_if(|(_, at)| self.clock.now().mono >= *at)
             {
-                self.closed_until = None;
-                return Happened::Closed;
+                return Happened::Closed(what);
             }
-            let wake = self.words_until.or(self.closed_until);
+            let wake = self.words_until.or(self.closed.map(|(_, at)| at));
             let wake = wake.map(|at| self.clock.instant(at));
             let (first, second) = two(&mut self.lines);
             tokio::select! {
                 turn = self.peer.turn(&mut self.items), if !self.is_eof || !self.peer.is_flushed() => {
-                    if !matches!(turn, Turn::Messages) {
-                        self.is_eof = true;
-                        self.closed_until = Some(self.clock.now().mono + CLOSED);
+                    let closed = match turn {
+                        Turn::Messages => None,
+                        Turn::Deaf => Some("input"),
+                        Turn::Eof | Turn::Broken(_) => Some("output"),
+                    };
+                    self.is_eof |= closed == Some("output");
+                    if let Some(what) = closed {
+                        self.closed.get_or_insert((what, self.clock.now().mono + CLOSED));
                     }
                     if !self.items.is_empty() {
                         return Happened::Messages;
@@ -235,6 +239,12 @@ impl Run {
                 () = sleep_until(wake) => {}
             }
         }
+    }
+
+    /// Lines of its log, stray ones and notifications that were dropped so far.
+    pub(super) fn dropped(&self) -> u64 {
+        let lines = self.lines.iter().map(Lines::dropped);
+        self.talk.dropped() + lines.sum::<u64>()
     }
 
     /// The last lines that it printed to its log.

@@ -10,8 +10,9 @@ use crate::{clock::Clock, peer::RateLimit};
 const LINE_MAX: usize = 8 * 1024;
 /// One read; 50 idle plugins must not cost more than their share of memory.
 const CHUNK: usize = 4 * 1024;
-/// Lines a second; more are dropped and counted.
+/// Lines and bytes a second; more are dropped and counted.
 const PER_SECOND: u32 = 200;
+const BYTES_PER_SECOND: usize = 512 * 1024;
 /// Lines that are kept for a diagnosis.
 const KEPT: usize = 50;
 
@@ -20,8 +21,6 @@ const KEPT: usize = 50;
 pub struct Line {
     /// The text, without the newline.
     pub text: String,
-    /// Lines that were dropped in all, before this one.
-    pub dropped: u64,
 }
 
 /// Reads one pipe of log.
@@ -34,7 +33,7 @@ pub struct Lines {
     limit: RateLimit,
     is_cut: bool,
     is_ended: bool,
-    last: VecDeque<String>,
+    last: VecDeque<Vec<u8>>,
 }
 
 impl Lines {
@@ -47,7 +46,7 @@ impl Lines {
             clock,
             partial: Vec::new(),
             ready: VecDeque::new(),
-            limit: RateLimit::new(PER_SECOND),
+            limit: RateLimit::new(PER_SECOND, BYTES_PER_SECOND),
             is_cut: false,
             is_ended: false,
             last: VecDeque::new(),
@@ -91,7 +90,14 @@ impl Lines {
     /// The last lines, oldest first.
     #[must_use]
     pub fn last(&self) -> Vec<String> {
-        self.last.iter().cloned().collect()
+        let text = |line: &Vec<u8>| String::from_utf8_lossy(line).into_owned();
+        self.last.iter().map(text).collect()
+    }
+
+    /// Lines that were dropped so far: more than may pass in a second.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.limit.dropped()
     }
 
     fn take(&mut self, mut bytes: &[u8]) {
@@ -111,20 +117,56 @@ impl Lines {
     }
 
     fn end_line(&mut self) {
-        let mut text = String::from_utf8_lossy(self.partial.trim_ascii_end()).into_owned();
+        let line = self.partial.trim_ascii_end();
+        let end = if std::mem::take(&mut self.is_cut) {
+            "…"
+        } else {
+            ""
+        };
+        if self.limit.allows(line.len(), self.clock.now().mono) {
+            let text = String::from_utf8_lossy(line).into_owned() + end;
+            self.ready.push_back(Line { text });
+        }
+        // The buffer of the oldest is used again: a flood costs a copy for each line and nothing else.
+        let mut kept = match self.last.len() {
+            KEPT => self.last.pop_front().unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        kept.clear();
+        kept.extend_from_slice(line);
+        self.last.push_back(kept);
         self.partial.clear();
-        if std::mem::take(&mut self.is_cut) {
-            text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_dropped_is_counted_and_the_last_lines_are_kept() {
+        let (mut sender, receiver) = pipe::pipe().expect("a pipe");
+        let writing = tokio::spawn(async move {
+            for number in 0..10_000 {
+                let line = format!("frame {number}\n");
+                sender.write_all(line.as_bytes()).await.expect("a pipe");
+            }
+            let long = [b"y".repeat(2 * LINE_MAX), b"\nhalf".to_vec()].concat();
+            sender.write_all(&long).await.expect("a pipe");
+        });
+        let mut lines = Lines::new(receiver, Clock::start());
+        let mut shown = 0;
+        while lines.next().await.is_some() {
+            shown += 1;
         }
-        if self.last.len() == KEPT {
-            self.last.pop_front();
-        }
-        self.last.push_back(text.clone());
-        if self.limit.allows(self.clock.now().mono) {
-            self.ready.push_back(Line {
-                text,
-                dropped: self.limit.dropped(),
-            });
-        }
+        writing.await.expect("all was written");
+        assert_eq!(shown + lines.dropped(), 10_002);
+        assert!(lines.dropped() > 0, "all in a few seconds");
+        let last = lines.last();
+        let lengths = (last.len(), last[KEPT - 2].len(), last[KEPT - 1].as_str());
+        assert_eq!(lengths, (KEPT, LINE_MAX, "half"));
+        assert_eq!(last[KEPT - 3], "frame 9999");
     }
 }

@@ -33,5 +33,5 @@ pub use error::{Code, RpcError};
 pub use files::FileRoots;
 pub use notice::{Level, Notice, NoticeError};
 pub use parent::{CallContext, FIRST_REQUEST_ID, OpenEvent, Phase};
-pub use queue::{AT_WORK, WAITING};
+pub use queue::{AT_WORK, WAITING, busy};
 pub use state::{StateError, StateStore};

@@ -8,10 +8,12 @@ use std::{borrow::Cow, time::Duration};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::secret::redact;
+use crate::secret::shown;
 
 /// The longest pause that a plugin may ask for.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// Longer texts are cut: they are for people.
+const TEXT_MAX: usize = 8 * 1024;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -103,7 +105,7 @@ impl Notice {
 fn read(method: &str, params: Option<&RawValue>) -> Result<Notice, String> {
     let text = params.map_or("{}", RawValue::get);
     let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let clean = |text: Option<&str>| text.map(|text| redact(text).into_owned());
+    let clean = |text: Option<&str>| text.map(|text| shown(text, TEXT_MAX));
     let message = clean(wire.message.as_deref()).ok_or("`message` is missing");
     let reason = clean(wire.reason.as_deref()).unwrap_or_else(|| "no reason given".to_owned());
     let level = wire.level.as_deref();

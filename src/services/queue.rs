@@ -108,7 +108,8 @@ impl Drop for Admitted {
     }
 }
 
-fn busy() -> RpcError {
+/// The answer to a call beyond what one plugin may have open.
+pub fn busy() -> RpcError {
     let message = format!(
         "{AT_WORK} calls are under way and {WAITING} wait, or their params have 64 MiB; read the answers first"
     );

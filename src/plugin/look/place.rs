@@ -48,6 +48,56 @@ pub(super) struct Glance {
     pub(super) missing: Option<String>,
 }
 
+impl Glance {
+    /// What of it was seen twice, and of the rest what was told before: a file that is another one at every look holds up no
+    /// other plugin of its place.
+    pub(super) fn steady(&self, last: &Self, told: &Self) -> Self {
+        let (missing, before) = (&self.missing, &told.missing);
+        Self {
+            plugins: steady(
+                [&self.plugins, &last.plugins, &told.plugins],
+                |(found, _)| found.place.clone(),
+            ),
+            commands: steady(
+                [&self.commands, &last.commands, &told.commands],
+                |command| command.0.name.clone(),
+            ),
+            not_plugins: {
+                let maps = [self, last, told].map(|one| Vec::from_iter(&one.not_plugins));
+                let all = steady(maps.each_ref().map(Vec::as_slice), |(path, _)| {
+                    path.as_path()
+                });
+                let all = all.into_iter();
+                all.map(|(path, why)| (path.clone(), why.clone())).collect()
+            },
+            missing: if last.missing == *missing {
+                missing
+            } else {
+                before
+            }
+            .clone(),
+        }
+    }
+}
+
+/// Of things that were seen now, last time, and told before: those of now that were the same last time, else those that were told.
+fn steady<T: Clone + PartialEq, K: Ord>(seen: [&[T]; 3], key: impl Fn(&T) -> K) -> Vec<T> {
+    let [now, last, told] = seen.map(|all| {
+        let all = all.iter().map(|one| (key(one), one));
+        all.collect::<BTreeMap<_, _>>()
+    });
+    let keys: BTreeSet<&K> = now.keys().chain(told.keys()).collect();
+    let steady = keys.into_iter().filter_map(|key| {
+        let is_steady = now.get(key) == last.get(key);
+        if is_steady {
+            now.get(key)
+        } else {
+            told.get(key)
+        }
+    });
+    steady.map(|one| (*one).clone()).collect()
+}
+
 /// Starts the thread; it ends when its place is not wanted any more.
 pub(super) fn start(
     place: Place,
@@ -166,17 +216,19 @@ impl Eye {
         wish.folder.iter().cloned().chain(files).collect()
     }
 
-    /// What there is to tell: the first look at once, a later one when it was seen twice.
+    /// What there is to tell: the first look at once, later what was seen twice.
     fn look(&mut self, wish: &Wish) -> Option<Glance> {
         let glance = self.see(wish);
-        let is_steady = self.told.is_none() || self.last.as_ref() == Some(&glance);
-        let is_new = self.told.as_ref() != Some(&glance);
-        self.last = Some(glance.clone());
-        if is_steady && is_new {
-            self.told = Some(glance.clone());
-            return Some(glance);
+        let steady = match (&self.last, &self.told) {
+            (Some(last), Some(told)) if *last != glance => glance.steady(last, told),
+            _ => glance.clone(),
+        };
+        self.last = Some(glance);
+        if self.told.as_ref() == Some(&steady) {
+            return None;
         }
-        None
+        self.told = Some(steady.clone());
+        Some(steady)
     }
 
     fn see(&mut self, wish: &Wish) -> Glance {

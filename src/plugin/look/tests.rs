@@ -39,6 +39,40 @@ fn names(seen: &Seen) -> Vec<String> {
 }
 
 #[test]
+fn what_never_rests_holds_up_nothing_else() {
+    let glance = |files: &[(&str, u8)]| {
+        let plugin = |&(name, content): &(&str, u8)| {
+            let found = Found {
+                name: PluginName::new(name),
+                path_index: None,
+                place: Some(name.into()),
+                command: Vec::new(),
+                file: None,
+                watch: Vec::new(),
+                base: PathBuf::new(),
+                language: "",
+            };
+            let main = [content; 32];
+            let globs = BTreeMap::new();
+            (found, Identity { main, globs })
+        };
+        Glance {
+            plugins: files.iter().map(plugin).collect(),
+            ..Glance::default()
+        }
+    };
+    let told = glance(&[("gone", 1), ("quiet", 1), ("restless", 1), ("saved", 1)]);
+    let last = glance(&[("quiet", 1), ("restless", 2), ("saved", 2)]);
+    let now = glance(&[("new", 1), ("quiet", 1), ("restless", 3), ("saved", 2)]);
+    let steady = glance(&[("quiet", 1), ("restless", 1), ("saved", 2)]);
+    assert_eq!(now.steady(&last, &told), steady);
+    let next = glance(&[("new", 1), ("quiet", 1), ("restless", 4), ("saved", 2)]);
+    let steady = glance(&[("new", 1), ("quiet", 1), ("restless", 1), ("saved", 2)]);
+    assert_eq!(next.steady(&now, &steady), steady);
+    assert_eq!(now.steady(&now, &told), now, "all of it rests");
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_said_so() {
     let dir = tempfile::tempdir().expect("a folder");
     let gone = dir.path().join("gone");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use sgeventd_protocol::message::Reason;
 
-use super::Task;
+use super::{Task, messages::ERROR_MAX};
 use crate::{
     clock::Mono,
     config::{KillScope, Limits, write_size},
@@ -144,16 +144,16 @@ impl Task {
             Happened::Printed(line) => {
                 tracing::info!(plugin = %self.name, "{}", crate::secret::redact(&line.text));
             }
-            Happened::Closed => self.closed(is_candidate),
+            Happened::Closed(what) => self.closed(what, is_candidate),
             Happened::Exited => self.sweep(is_candidate),
             Happened::Over(exit) => self.over(exit, is_candidate),
         }
         self.begin_promoted().await
     }
 
-    /// It lives on, but can answer nothing any more.
-    fn closed(&mut self, is_candidate: bool) {
-        let error = "it closed its output, and lives on without an answer";
+    /// It lives on, but can be told or can answer nothing any more.
+    fn closed(&mut self, what: &str, is_candidate: bool) {
+        let error = &format!("it closed its {what}, and lives on");
         let run = if is_candidate {
             &self.candidate
         } else {
@@ -217,6 +217,11 @@ impl Task {
         };
         let Some(mut run) = run else { return };
         run.end_calls();
+        self.lost_lines += run.dropped();
+        if run.odd_answers > 1 {
+            let answers = run.odd_answers;
+            tracing::warn!(plugin = %self.name, generation = run.generation.0, answers, "answers to nothing that was open");
+        }
         self.forget_child(&run);
         if is_candidate {
             return self.candidate_over(exit, &run);
@@ -307,5 +312,5 @@ pub(super) fn with_last_words(run: &Run, what: &str) -> String {
     if run.phase == Phase::Handshake && !run.stdout.is_empty() {
         text = format!("{text}\non stdout: {}", run.stdout.trim_end());
     }
-    crate::secret::redact(&text).into_owned()
+    crate::secret::shown(&text, ERROR_MAX)
 }

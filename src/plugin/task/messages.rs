@@ -13,18 +13,20 @@ use sgeventd_protocol::{
 use super::Task;
 use crate::{
     alert::PluginError,
-    clock::{Mono, Now},
+    clock::Now,
     dispatch::Disposition,
     plugin::{
         life::{Cause, Input, State},
-        run::{Asked, Call, CallDone, Run},
+        run::{Asked, Run},
     },
-    services::{Level, Notice, RESULT_BYTES},
-    site::{Kind, methods},
+    secret::shown,
+    services::{Level, Notice},
 };
 
-/// Answers may lie unread up to so many bytes: two of the largest.
-const UNREAD_MAX: usize = 2 * RESULT_BYTES;
+/// A longer stray line is cut, as one of the log is.
+const STRAY_MAX: usize = 8 * 1024;
+/// A longer error of a plugin, with its traceback, is cut.
+pub(super) const ERROR_MAX: usize = 64 * 1024;
 
 impl Task {
     /// Takes everything that was read.
@@ -54,7 +56,7 @@ impl Task {
         Ok(())
     }
 
-    fn slot(&mut self, is_candidate: bool) -> Option<&mut Run> {
+    pub(super) fn slot(&mut self, is_candidate: bool) -> Option<&mut Run> {
         if is_candidate {
             self.candidate.as_mut()
         } else {
@@ -133,7 +135,7 @@ impl Task {
                 if let Some(locals) = failed.locals {
                     error = format!("{error}\nlocals: {locals}");
                 }
-                let error = crate::secret::redact(&error).into_owned();
+                let error = shown(&error, ERROR_MAX);
                 tracing::warn!(plugin = %self.name, error, "the handler failed");
                 Disposition::Failed {
                     error,
@@ -151,126 +153,6 @@ impl Task {
         });
     }
 
-    /// A call of the plugin: answered by a task of its own, so that nobody waits for it.
-    fn request(
-        &mut self,
-        id: Box<RawValue>,
-        method: String,
-        params: Option<Box<RawValue>>,
-        is_candidate: bool,
-        now: Mono,
-    ) {
-        let services = self.shared.services.clone();
-        let Some(run) = self.slot(is_candidate) else {
-            return;
-        };
-        if run.does_not_read(now) {
-            let error = "it goes on calling and does not read the answers".to_owned();
-            return if is_candidate {
-                self.invalid(&error);
-            } else {
-                self.hung(error);
-            };
-        }
-        let key: Box<str> = id.get().into();
-        let caller = if run.calls.contains_key(&key) {
-            let words = "a call under this id is not answered yet";
-            Err(RpcError::new(ErrorCode::InvalidRequest, words))
-        } else {
-            let words = "not before `initialize` was sent";
-            let none = || RpcError::new(ErrorCode::NotStarted, words);
-            run.caller.clone().ok_or_else(none)
-        };
-        let caller = match caller {
-            Ok(caller) => caller,
-            Err(error) => return run.peer.queue(|out| write::error(out, &id, &error)),
-        };
-        let named: CallParams = params
-            .as_ref()
-            .and_then(|params| serde_json::from_str(params.get()).ok())
-            .unwrap_or_default();
-        let parent = named.meta.parent.or_else(|| run.only_open());
-        let context = run.context();
-        if let Some(parent) = parent {
-            run.flights.call_begun(parent);
-        }
-        let answers = run.answers.0.clone();
-        run.calls_made += 1;
-        let number = run.calls_made;
-        let is_of_site = !method.starts_with("state.");
-        let call = tokio::spawn(async move {
-            let answer = services
-                .call(&caller, &context, &method, params.as_deref())
-                .await;
-            let is_write = is_write(&method, params.as_deref());
-            let done = CallDone {
-                id,
-                number,
-                is_write,
-                answer,
-            };
-            // The process may have ended meanwhile.
-            let _gone = answers.send(done).await;
-        });
-        let task = call.abort_handle();
-        let call = Call {
-            number,
-            parent,
-            task,
-        };
-        run.calls.insert(key, call);
-        if is_of_site && !is_candidate {
-            self.needs.called();
-        }
-    }
-
-    /// A call is done: its answer is written, and an event that waited for it is settled.
-    pub(super) fn call_done(&mut self, done: CallDone, is_candidate: bool) {
-        let now = self.shared.clock.now();
-        let Some(run) = self.slot(is_candidate) else {
-            return;
-        };
-        // One that was cancelled meanwhile is answered already.
-        let is_known = |call: &Call| call.number == done.number;
-        if !run.calls.get(done.id.get()).is_some_and(is_known) {
-            return;
-        }
-        let Some(call) = run.calls.remove(done.id.get()) else {
-            return;
-        };
-        let is_written = done.is_write && done.answer.is_ok();
-        match &done.answer {
-            Ok(result) if run.peer.unread_bytes() + result.get().len() > UNREAD_MAX => {
-                let error = RpcError::new(
-                    ErrorCode::TooLarge,
-                    "the answers before this one are not read yet",
-                );
-                run.peer.queue(|out| write::error(out, &done.id, &error));
-            }
-            Ok(result) => run.peer.queue(|out| write::result(out, &done.id, result)),
-            Err(error) => {
-                let error = RpcError {
-                    code: error.code as i64,
-                    message: error.message.clone(),
-                    data: Some(error.data.clone()),
-                };
-                run.peer.queue(|out| write::error(out, &done.id, &error));
-            }
-        }
-        self.writes += u64::from(is_written);
-        self.call_over(call.parent, is_candidate, now);
-    }
-
-    fn call_over(&mut self, parent: Option<u64>, is_candidate: bool, now: Now) {
-        let Some(run) = self.slot(is_candidate) else {
-            return;
-        };
-        let over = parent.and_then(|parent| run.flights.call_over(parent));
-        if let Some((open, ended)) = over {
-            self.settle(&open, ended, now);
-        }
-    }
-
     fn notification(
         &mut self,
         method: &str,
@@ -281,7 +163,8 @@ impl Task {
         let Some(run) = self.slot(is_candidate) else {
             return;
         };
-        if !run.talk.allows(now.mono) {
+        let bytes = params.map_or(0, |params| params.get().len());
+        if !run.talk.allows(bytes.min(STRAY_MAX), now.mono) {
             return;
         }
         let text = params.map_or("null", RawValue::get);
@@ -358,30 +241,25 @@ impl Task {
         tracing::debug!(plugin = %self.name, event_id, message = progress.message, percent = progress.percent, "progress");
     }
 
-    /// The plugin withdraws a call; it is answered all the same.
-    fn cancel(&mut self, id: &RawValue, is_candidate: bool, now: Now) {
-        let Some(run) = self.slot(is_candidate) else {
-            return;
-        };
-        let Some(call) = run.calls.remove(id.get()) else {
-            return;
-        };
-        call.task.abort();
-        let error = RpcError::new(ErrorCode::Cancelled, "the call was cancelled");
-        run.peer.queue(|out| write::error(out, id, &error));
-        self.call_over(call.parent, is_candidate, now);
-    }
-
     /// What is no message for us: never answered but where an id was seen, never a reason to kill.
     fn odd(&mut self, item: Item, is_candidate: bool, now: Now) {
         let name = self.name.clone();
+        let has_id = matches!(
+            item,
+            Item::Invalid { .. } | Item::TooLong { id: Some(_), .. }
+        );
+        if has_id && self.does_not_read(is_candidate, now.mono) {
+            return;
+        }
         let Some(run) = self.slot(is_candidate) else {
             return;
         };
         match item {
             Item::Unasked { id } => self.odd_answer(&id, is_candidate),
             Item::TooLong { id, bytes } => {
-                tracing::warn!(plugin = %name, bytes, "a line that is too long was thrown away");
+                if run.talk.allows(0, now.mono) {
+                    tracing::warn!(plugin = %name, bytes, "a line that is too long was thrown away");
+                }
                 let request = id.as_ref().and_then(|id| id.get().parse::<u64>().ok());
                 if let Some(request) = request.filter(|request| run.flights.contains(*request)) {
                     // It answered, with more than we take: silence until the deadline would say less.
@@ -404,8 +282,8 @@ impl Task {
                 if !std::mem::replace(&mut run.has_stray, true) {
                     tracing::warn!(plugin = %name, "stray output on the protocol's pipe: print to standard error, or use `log`; this is said once");
                 }
-                if run.talk.allows(now.mono) {
-                    tracing::info!(plugin = %name, "{}", crate::secret::redact(&text));
+                if run.talk.allows(text.len().min(STRAY_MAX), now.mono) {
+                    tracing::info!(plugin = %name, "{}", shown(&text, STRAY_MAX));
                 }
             }
             Item::Echo if !std::mem::replace(&mut run.has_stray, true) => {
@@ -416,34 +294,7 @@ impl Task {
     }
 }
 
-/// What a plugin says, without secrets.
+/// What a plugin says in a line, without secrets.
 pub(super) fn clean(text: Option<String>, otherwise: &str) -> String {
-    text.map_or_else(
-        || otherwise.to_owned(),
-        |text| crate::secret::redact(&text).into_owned(),
-    )
-}
-
-/// Whether a call changes the site.
-fn is_write(method: &str, params: Option<&RawValue>) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Rpc<'a> {
-        #[serde(borrow)]
-        method: std::borrow::Cow<'a, str>,
-    }
-    match method {
-        "sg.create"
-        | "sg.update"
-        | "sg.delete"
-        | "sg.revive"
-        | "sg.batch"
-        | "sg.upload"
-        | "sg.upload_thumbnail"
-        | "sg.upload_filmstrip_thumbnail"
-        | "sg.share_thumbnail" => true,
-        "sg.rpc" => params
-            .and_then(|params| serde_json::from_str::<Rpc<'_>>(params.get()).ok())
-            .is_some_and(|rpc| methods::kind(&rpc.method) != Kind::Read),
-        _ => false,
-    }
+    text.map_or_else(|| otherwise.to_owned(), |text| shown(&text, STRAY_MAX))
 }

@@ -9,6 +9,7 @@
 //! In: [`Order`]s, the journal's head, the process. Out: deliveries, cursor changes, a report.
 //! Never: another plugin's state, a wait for a person or for another plugin.
 
+mod calls;
 mod candidate;
 mod fate;
 mod feed;
@@ -121,6 +122,9 @@ struct Task {
     stop: CancellationToken,
     stats: Stats,
     writes: u64,
+    /// Lines of processes that have ended which were dropped, and how many were told of in the log, and when.
+    lost_lines: u64,
+    told_lines: (u64, Option<Mono>),
     last_event: Option<EventId>,
     last_error: Option<String>,
     subscriptions: Vec<String>,
@@ -193,6 +197,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         stop: stop.clone(),
         stats: Stats::default(),
         writes: 0,
+        lost_lines: 0,
+        told_lines: (0, None),
         last_event: None,
         last_error: None,
         subscriptions: Vec::new(),

@@ -23,6 +23,8 @@ use crate::{
 
 /// A start that takes longer hangs, on a dead file server as a rule: others want their turn.
 const SPAWN_MAX: Duration = Duration::from_secs(60);
+/// A state that was moved away is looked for this often before a start.
+const NOT_IN_PLACE: Duration = Duration::from_secs(1);
 
 impl Task {
     /// The setup that a process is started with.
@@ -80,7 +82,7 @@ impl Task {
         match done {
             Ok((child, turn)) => self.begin_run(&spawning, child, turn),
             Err(error) if spawning.is_candidate => {
-                if !spawning.is_doomed {
+                if !spawning.is_doomed && !self.stop.is_cancelled() {
                     self.tell_invalid(&error);
                 }
                 self.step(Input::CandidateGone);
@@ -155,6 +157,14 @@ async fn spawn(shared: &Shared, name: &PluginName, launch: Launch, ground: Groun
     let permit = Arc::clone(&shared.starts).acquire_owned().await;
     let permit = permit.map_err(stopping)?;
     let mut turn = Some(StartTurn::new(permit, shared.clock.now().mono));
+    // Its folders lie in the state: nothing is made in what took its place. The daemon notices soon, and ends.
+    let is_in_place = || {
+        let journal = shared.journal.clone();
+        tokio::task::spawn_blocking(move || journal.is_in_place())
+    };
+    while !is_in_place().await.unwrap_or(true) {
+        tokio::time::sleep(NOT_IN_PLACE).await;
+    }
     let prepared = tokio::task::spawn_blocking(move || ground.prepare(&mut spec).map(|()| spec));
     let prepared = within_turn(shared, &mut turn, prepared).await;
     let spec = prepared.map_err(|error| error.to_string())??;

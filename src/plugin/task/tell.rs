@@ -11,6 +11,7 @@ use crate::{
     plugin::{
         life::{Cause, State},
         report::PluginReport,
+        run::Run,
         told,
     },
     services::Level,
@@ -18,6 +19,8 @@ use crate::{
 
 /// Ages grow without anything that happens: while events wait they are told this often.
 const AGES: Duration = Duration::from_secs(5);
+/// Lines that were dropped are told of this often at most.
+const DROPPED: Duration = Duration::from_secs(60);
 /// Whose oldest event is younger is not behind.
 const BEHIND: Duration = Duration::from_secs(10);
 
@@ -39,6 +42,7 @@ impl Task {
         }
         self.reported = Some(now.mono);
         self.tell_lag(&report);
+        self.tell_dropped(report.dropped_lines, now.mono);
         self.report.send_replace(report);
         Some(now.mono + REPORT)
     }
@@ -75,6 +79,7 @@ impl Task {
             counts: self.counts,
             dead_letters: self.counts.dead,
             writes: self.writes,
+            dropped_lines: self.dropped_lines(),
             p50_ms: self.stats.percentile(0.5),
             p95_ms: self.stats.percentile(0.95),
             rate: self.stats.rate(now.mono),
@@ -226,6 +231,22 @@ impl Task {
             recipients: self.setup.recipients(self.emails.as_ref()),
             ..Alert::new(key, "plugin", grade, format!("{}: {message}", self.name))
         });
+    }
+
+    /// Lines that it printed and nobody sees, since the daemon started.
+    fn dropped_lines(&self) -> u64 {
+        let runs = [&self.run, &self.candidate].into_iter().flatten();
+        self.lost_lines + runs.map(Run::dropped).sum::<u64>()
+    }
+
+    /// What was dropped since is said in the log, now and then.
+    fn tell_dropped(&mut self, dropped: u64, now: Mono) {
+        let (told, at) = self.told_lines;
+        if dropped > told && at.is_none_or(|at| now >= at + DROPPED) {
+            let lines = dropped - told;
+            tracing::warn!(plugin = %self.name, lines, "lines of its output were dropped: more than the log takes in a second");
+            self.told_lines = (dropped, Some(now));
+        }
     }
 
     fn tell_lag(&self, report: &PluginReport) {
