@@ -70,7 +70,6 @@ impl Studio {
             state: "state",
             judged: Vec::new(),
         }
-        .file("zoo.py", include_str!("../../zoo/zoo.py"), 0o755)
         .file("witness.py", include_str!("../../proof/witness.py"), 0o755)
     }
 
@@ -117,9 +116,30 @@ impl Studio {
         self
     }
 
-    /// With a plugin of the zoo, which may be called by something.
+    /// With a plugin of the zoo, which may be told something: a file of `tests/zoo/beasts` named for its vice.
     pub(crate) fn vice(self, vice: &str, note: &str, keys: &str) -> Self {
-        self.plugin(vice, &["zoo.py", vice, note], keys)
+        let (studio, program) = self.beast(vice);
+        studio.plugin(vice, &[&program, note], keys)
+    }
+
+    /// With the file of a beast, and what beasts are made of: `beasts/NAME` of this folder.
+    pub(crate) fn beast(self, vice: &str) -> (Self, String) {
+        let from = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/zoo/beasts");
+        let to = self.path("beasts");
+        fs::create_dir_all(&to).expect("a folder");
+        let mut program = None;
+        for entry in fs::read_dir(from).expect("the zoo").flatten() {
+            let name = entry.file_name().into_string().expect("a name");
+            let stem = name.split('.').next();
+            if stem == Some(vice) || stem == Some("tame") {
+                fs::copy(entry.path(), to.join(&name)).expect("a file");
+            }
+            if stem == Some(vice) {
+                program = Some(format!("beasts/{name}"));
+            }
+        }
+        let program = program.unwrap_or_else(|| panic!("no beast {vice} in {from}"));
+        (self, program)
     }
 
     /// With a plugin: a file of this folder with its arguments, and more keys of its section.
