@@ -5,6 +5,7 @@
 pub mod account;
 pub mod admin;
 pub mod alert;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

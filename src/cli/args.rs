@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   sgeventd demo                                  see it work, without a site or a config
   sgeventd run -c /etc/sgeventd/sgeventd.toml    the daemon, in the foreground
+  sgeventd check ./my_plugin.py                  is it a good plugin? what is wrong with it?
   sgeventd check-config -c /etc/sgeventd/sgeventd.toml
   sgeventd status                                what works, what does not, what to type next";
 
@@ -32,6 +33,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Run the daemon in the foreground; SIGHUP reads the config again, SIGTERM and Ctrl-C drain and stop.
     Run(RunArgs),
+    /// Run a plugin through the scenarios of the contract; exit 0 good, 1 bad.
+    Check(PluginCheckArgs),
     /// List every mistake of a config at once, each with its line and what is allowed.
     CheckConfig(CheckArgs),
     /// What works, what does not, and what to type next; exit 0 ok, 1 degraded, 2 down, 3 not running.
@@ -91,6 +94,35 @@ pub struct RunArgs {
     /// Which config.
     #[command(flatten)]
     pub config: ConfigArg,
+}
+
+/// `check`
+#[derive(Debug, ClapArgs)]
+pub struct PluginCheckArgs {
+    /// The plugin: a program, or a folder with plugin.toml.
+    #[arg(value_name = "PLUGIN", required_unless_present = "list")]
+    pub plugin: Option<PathBuf>,
+    /// One JSON document: docs/check.schema.json.
+    #[arg(long)]
+    pub json: bool,
+    /// Only this scenario, and those that it needs; may be given again.
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    /// The scenarios with what each is about.
+    #[arg(long)]
+    pub list: bool,
+    /// So long each answer is waited for.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub timeout: std::time::Duration,
+    /// Your own events instead of made-up ones: rows of the event log, as a list or one a line; may be given again.
+    #[arg(long = "event", value_name = "FILE")]
+    pub events: Vec<PathBuf>,
+    /// The plugin's `config`, a JSON object, or @FILE.
+    #[arg(long, value_name = "JSON")]
+    pub config_json: Option<String>,
+    /// Takes what `[plugin.NAME]` of this config says: environment, limits, config.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// `check-config`

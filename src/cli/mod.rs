@@ -4,6 +4,7 @@
 
 mod args;
 mod ask;
+mod check;
 mod check_config;
 mod dead;
 mod demo;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
     // The one provider of the tree; a second call (in tests) finds it installed.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let result = match args.command {
+        Command::Check(args) => check::run(&args),
         Command::CheckConfig(check) => check_config::run(&check),
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),

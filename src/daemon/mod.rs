@@ -34,6 +34,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::DaemonError;
+pub(crate) use sdk::unpack as unpack_sdk;
 
 use crate::{
     admin::{AdminServer as _, Status, server::AdminSocket},

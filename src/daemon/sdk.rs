@@ -12,7 +12,7 @@ use super::DaemonError;
 const FILES: &[(&str, &str)] = &include!(concat!(env!("OUT_DIR"), "/sdk_python.rs"));
 
 /// Writes the package below the state directory, when it is not there as it should be; returns the folder for `PYTHONPATH`.
-pub(super) fn unpack(state: &Path) -> Result<PathBuf, DaemonError> {
+pub(crate) fn unpack(state: &Path) -> Result<PathBuf, DaemonError> {
     let root = state.join("sdk-python");
     for (name, text) in FILES {
         let path = root.join("sgeventd").join(name);

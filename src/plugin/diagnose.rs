@@ -20,7 +20,7 @@ const MACHINES: [(u16, &str); 5] = [
 
 /// What people are told about a start that failed.
 #[must_use]
-pub(super) fn explain(error: &SpawnError) -> String {
+pub fn explain(error: &SpawnError) -> String {
     match error {
         SpawnError::Exec { path, source } => exec(path, source),
         SpawnError::Cwd { path, source } => format!(

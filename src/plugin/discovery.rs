@@ -71,6 +71,14 @@ pub(super) fn discover(folder: &Path, judged: &mut Judged) -> io::Result<Inside>
     Ok((plugins, not_plugins))
 }
 
+/// The plugin that one file or folder is, wherever it lies.
+///
+/// # Errors
+/// Why it is none, in an operator's words.
+pub fn look_at(path: &Path) -> Result<Found, String> {
+    judge(path, path.parent().unwrap_or(Path::new("/")))
+}
+
 /// The system's reason in an operator's words.
 pub(super) fn why(error: &io::Error) -> String {
     match error.kind() {

@@ -13,29 +13,29 @@ use crate::{
 };
 
 /// What a process is started on.
-pub(super) struct Ground {
+pub(crate) struct Ground {
     /// The state directory.
-    pub(super) state: PathBuf,
+    pub(crate) state: PathBuf,
     /// Its plugin.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Which process of it.
-    pub(super) generation: u64,
+    pub(crate) generation: u64,
     /// Its own folders: data, tmp.
-    pub(super) paths: (PathBuf, PathBuf),
+    pub(crate) paths: (PathBuf, PathBuf),
     /// Empties its tmp; not while another process of it works there.
-    pub(super) is_fresh: bool,
+    pub(crate) is_fresh: bool,
     /// The user's name; none: ours.
-    pub(super) user: Option<String>,
+    pub(crate) user: Option<String>,
     /// What it may use.
-    pub(super) limits: Limits,
+    pub(crate) limits: Limits,
     /// What it starts lives on.
-    pub(super) spares: bool,
+    pub(crate) spares: bool,
     /// Its number.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// Our control groups; none: there are none here.
-    pub(super) groups: Option<Tree>,
+    pub(crate) groups: Option<Tree>,
     /// Who has which number.
-    pub(super) marks: Marks,
+    pub(crate) marks: Marks,
 }
 
 impl Ground {
@@ -43,7 +43,7 @@ impl Ground {
     ///
     /// # Errors
     /// In words, with what a person can do.
-    pub(super) fn prepare(&self, spec: &mut SpawnSpec) -> Result<(), String> {
+    pub(crate) fn prepare(&self, spec: &mut SpawnSpec) -> Result<(), String> {
         let user = self.user.as_deref().map(Account::find).transpose();
         spec.user = user.map_err(|error| {
             let words = in_words(&error);

@@ -1,12 +1,12 @@
 //! What a plugin is: discovery, manifest, life, file watch.
 
 mod alarm;
-mod diagnose;
+pub mod diagnose;
 pub mod discovery;
 mod file;
 pub mod flight;
 mod folders;
-mod ground;
+pub(crate) mod ground;
 pub mod host;
 pub mod life;
 pub mod look;

@@ -19,6 +19,7 @@ mod bad_key;
 mod bad_rows;
 mod bad_site;
 mod bad_state;
+mod check_finds;
 mod children_are_started_and_ended;
 mod clocks_jump;
 mod commands;

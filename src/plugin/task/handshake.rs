@@ -34,28 +34,7 @@ impl Task {
         is_candidate: bool,
     ) -> message::Initialize {
         let limits = self.setup_for(is_candidate).settings.limits.effective();
-        let features = ["cancel", "progress"].map(|name| (name.to_owned(), true.into()));
-        message::Initialize {
-            protocol: message::Supported {
-                supported: vec![PROTOCOL],
-            },
-            daemon: message::Program {
-                name: "sgeventd".to_owned(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            },
-            plugin: message::PluginInfo {
-                name: self.name.to_string(),
-                generation: generation.0,
-                reason,
-            },
-            limits: message::Limits {
-                line_bytes: limits.line,
-                result_bytes: RESULT_BYTES as u64,
-                calls: u32::try_from(AT_WORK).unwrap_or(u32::MAX),
-                queued_calls: u32::try_from(WAITING).unwrap_or(u32::MAX),
-            },
-            features: features.into_iter().collect(),
-        }
+        hello(&self.name, generation, reason, limits.line)
     }
 
     /// The answer to `initialize`: the manifest is read, the dispatcher made, `start` sent.
@@ -253,8 +232,42 @@ impl Task {
     }
 }
 
+/// Params of `initialize`; `line`: the longest line, bytes.
+pub(crate) fn hello(
+    name: &PluginName,
+    generation: Generation,
+    reason: Reason,
+    line: u64,
+) -> message::Initialize {
+    let features = ["cancel", "progress"].map(|name| (name.to_owned(), true.into()));
+    message::Initialize {
+        protocol: message::Supported {
+            supported: vec![PROTOCOL],
+        },
+        daemon: message::Program {
+            name: "sgeventd".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        plugin: message::PluginInfo {
+            name: name.to_string(),
+            generation: generation.0,
+            reason,
+        },
+        limits: message::Limits {
+            line_bytes: line,
+            result_bytes: RESULT_BYTES as u64,
+            calls: u32::try_from(AT_WORK).unwrap_or(u32::MAX),
+            queued_calls: u32::try_from(WAITING).unwrap_or(u32::MAX),
+        },
+        features: features.into_iter().collect(),
+    }
+}
+
 /// Who calls, as manifest and operator allow it; and what the plugin is told of it.
-fn caller(
+///
+/// # Errors
+/// When a grant of either side cannot be read.
+pub(crate) fn caller(
     name: &PluginName,
     setup: &Setup,
     manifest: &Manifest,
@@ -303,7 +316,10 @@ fn caller(
 }
 
 /// Reads the answer to `initialize`.
-fn read_manifest(
+///
+/// # Errors
+/// What is wrong with it: an error, another version, every mistake of the manifest.
+pub(crate) fn read_manifest(
     outcome: Result<Box<RawValue>, RpcError>,
 ) -> Result<(Manifest, Arc<RawValue>), String> {
     #[derive(serde::Deserialize)]

@@ -19,6 +19,8 @@ mod operate;
 mod start;
 mod tell;
 
+pub(crate) use handshake::{caller, hello, read_manifest};
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
