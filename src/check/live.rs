@@ -116,7 +116,7 @@ impl<'a> Live<'a> {
         };
         tokio::select! {
             turn = self.peer.turn(&mut self.items), if !self.is_eof || !self.peer.is_flushed() => {
-                self.is_eof |= !matches!(turn, Turn::Messages);
+                self.is_eof |= matches!(turn, Turn::Eof | Turn::Broken(_));
                 self.take_items();
             }
             exit = self.child.wait(), if self.exit.is_none() => {
@@ -124,7 +124,13 @@ impl<'a> Live<'a> {
                 self.last_words().await;
                 self.write_down(What::Ended(exit));
             }
-            Some(Ok(done)) = self.calls.join_next(), if !self.calls.is_empty() => self.called(done),
+            Some(Ok(done)) = self.calls.join_next(), if !self.calls.is_empty() => {
+                self.called(done);
+                // All that are done: calls come a hundred at a time.
+                while let Some(Ok(done)) = self.calls.try_join_next() {
+                    self.called(done);
+                }
+            }
             Some(line) = next_line(first) => self.write_down(What::Printed(line)),
             Some(line) = next_line(second) => self.write_down(What::Printed(line)),
             () = tokio::time::sleep_until(until) => return false,
@@ -149,7 +155,7 @@ impl<'a> Live<'a> {
             }
             tokio::select! {
                 turn = self.peer.turn(&mut self.items), if !self.is_eof => {
-                    self.is_eof |= !matches!(turn, Turn::Messages);
+                    self.is_eof |= matches!(turn, Turn::Eof | Turn::Broken(_));
                     self.take_items();
                 }
                 line = next_line(first) => if let Some(line) = line { self.write_down(What::Printed(line)) },
@@ -180,6 +186,8 @@ impl<'a> Live<'a> {
                 let id = id.to_string();
                 Said::Answer { id, outcome }
             }
+            // More of a flood says nothing new.
+            Item::Request { .. } if self.is_clogged => return,
             Item::Request { id, method, params } => {
                 let said = Said::Request {
                     id: id.get().to_owned(),

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// One that ends by itself after its start has done so by then.
 const SETTLED: Duration = Duration::from_millis(150);
 /// A call that is answered late waits so long.
-const LATE: Duration = Duration::from_millis(400);
+const LATE: Duration = Duration::from_millis(250);
 /// Events in a row, at least.
 const IN_A_ROW: usize = 8;
 /// A large event.
