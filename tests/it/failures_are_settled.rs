@@ -197,3 +197,56 @@ async fn progress_moves_a_deadline_up_to_the_ceiling() {
     let told = at("method", "$/cancel".into()) - at("event", truth[3].into());
     assert!(told >= 3.9, "before the ceiling: {told}");
 }
+
+/// One attempt is all that an event has, and none of these is one: a signal from outside, the death of the daemon, a site that is away.
+#[tokio::test]
+async fn what_is_nobodys_fault_costs_no_attempt() {
+    let site = Site::quiet().await;
+    let truth = site.truth();
+    let body = format!(
+        "import signal\ndef handle(event, delivery):\n    first = delivery['attempt'] == 1\n    if event['id'] == {} and first:\n        os.kill(os.getpid(), signal.SIGTERM)\n        time.sleep(60)\n    if event['id'] == {} and not os.path.exists(BOOK + '.hung'):\n        open(BOOK + '.hung', 'w').close()\n        time.sleep(60)\n    if event['id'] == {} and first:\n        while not os.path.exists(BOOK + '.away'):\n            time.sleep(0.02)\n        raise KeyError('no answer')\n    return {{}}",
+        truth[1], truth[3], truth[5]
+    );
+    let keys = "delivery = { max_attempts = 1 }";
+    let studio = Studio::new(&site)
+        .impatient()
+        .actor("innocent", &body, keys);
+    let has_begun = |id: &i64| studio.handed("innocent").contains(id);
+    let daemon = Daemon::start(&studio).await;
+    daemon
+        .status_when("an event hangs", |_| {
+            has_begun(&truth[3]) && studio.path("innocent.book.hung").exists()
+        })
+        .await;
+    daemon.kill().await;
+    let daemon = Daemon::start(&studio).await;
+    daemon
+        .status_when("an event waits for an outage", |_| has_begun(&truth[5]))
+        .await;
+    site.order(&serde_json::json!({"verb": "fail", "kind": "http503"}));
+    daemon
+        .status_when("the site is away", |status| status["site"]["state"] != "ok")
+        .await;
+    std::fs::write(studio.path("innocent.book.away"), "").expect("a file");
+    daemon
+        .plugin_when("innocent", "has failed", |report| {
+            report["counts"]["retried"] == 1
+        })
+        .await;
+    site.clear();
+    let report = daemon
+        .plugin_when("innocent", "handles all", |report| {
+            report["counts"]["ok"] == truth.len()
+        })
+        .await;
+    assert_eq!(report["dead_letters"], 0, "{report}");
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    for id in [truth[1], truth[3], truth[5]] {
+        let times = studio
+            .handed("innocent")
+            .iter()
+            .filter(|one| **one == id)
+            .count();
+        assert!(times >= 2, "event {id} was handed out {times} times");
+    }
+}
