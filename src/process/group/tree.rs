@@ -194,7 +194,8 @@ impl Group {
         if fs::write(self.path.join("cgroup.kill"), "1").is_ok() {
             return;
         }
-        // Before Linux 5.14: one by one, as often as there are new ones.
+        // Before Linux 5.14: one by one, as often as there are new ones; frozen, they make none.
+        let _before_linux_5_2 = fs::write(self.path.join("cgroup.freeze"), "1");
         let pids = fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default();
         for pid in pids
             .lines()
