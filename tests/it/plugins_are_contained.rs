@@ -339,11 +339,17 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        for group in self.groups() {
-            let _populated = fs::write(self.0.join(&group).join("cgroup.kill"), "1");
-            let _populated = fs::remove_dir(self.0.join(group));
+        // What was killed is in its group until it is reaped.
+        for _ in 0..400 {
+            for group in self.groups() {
+                let _gone = fs::write(self.0.join(&group).join("cgroup.kill"), "1");
+                let _populated = fs::remove_dir(self.0.join(group));
+            }
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
-        let _populated = fs::remove_dir(&self.0);
     }
 }
 

@@ -34,6 +34,8 @@ async fn those_that_take_their_time() {
         Box::pin(life::deletes_its_file()),
         Box::pin(life::never_answers_handshake()),
         Box::pin(resources::ignores_sigterm()),
+        Box::pin(resources::spins()),
+        Box::pin(resources::stops_itself()),
     );
 }
 
