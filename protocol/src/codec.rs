@@ -3,10 +3,13 @@
 //! In: chunks of bytes, cut anywhere. Out: [`Item`]s.
 //! Never: I/O, an error that ends the stream, an answer to garbage.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use memchr::{memchr, memmem};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer as _,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use crate::error::RpcError;
@@ -314,19 +317,44 @@ fn read_error(raw: &RawValue) -> RpcError {
     })
 }
 
-/// The id of a line that was thrown away, when one stands near its beginning.
+/// The id of a line that was thrown away, when it stands near its beginning: the message's own, not one inside its params.
 fn salvage(line: &[u8]) -> Option<Box<RawValue>> {
     let line = &line[..line.len().min(ID_SEARCH)];
-    let at = memmem::find(line, br#""id""#)? + 4;
-    let rest = line[at..]
-        .trim_ascii_start()
-        .strip_prefix(b":")?
-        .trim_ascii_start();
-    let text = std::str::from_utf8(rest)
-        .or_else(|error| std::str::from_utf8(&rest[..error.valid_up_to()]))
-        .ok()?;
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
-    values.next()?.ok().filter(|raw| is_id(raw))
+    let start = memmem::find(line, br#"{"jsonrpc""#).or_else(|| memchr(b'{', line))?;
+    let line = &line[start..];
+    let mut id = None;
+    // It breaks off somewhere, so the reading fails; what stood before that was told.
+    let _broken = serde_json::Deserializer::from_slice(line).deserialize_map(OwnId(&mut id));
+    let is_whole = |raw: &&RawValue| {
+        // A number at the cut may have more digits.
+        raw.get().starts_with('"')
+            || raw.get().as_bytes().as_ptr_range().end < line.as_ptr_range().end
+    };
+    id.filter(|raw: &&RawValue| is_id(raw))
+        .filter(is_whole)
+        .map(RawValue::to_owned)
+}
+
+/// Reads the members of a message until its id.
+struct OwnId<'o, 'a>(&'o mut Option<&'a RawValue>);
+
+impl<'a> Visitor<'a> for OwnId<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<Cow<'a, str>>()? {
+            if name == "id" {
+                *self.0 = Some(members.next_value()?);
+                break;
+            }
+            members.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -446,6 +474,27 @@ mod tests {
             let seen = read_in(format!("{long}{next}").as_bytes(), chunk, 200);
             assert_eq!(seen, ["too long \"x1\"", "result 4 1"], "chunks of {chunk}");
         }
+    }
+
+    #[test]
+    fn the_id_of_a_line_that_is_too_long_is_its_own_and_whole() {
+        let salvaged = |head: String| {
+            let line = format!("{head}{}\n", "a".repeat(2 * ID_SEARCH));
+            read_in(line.as_bytes(), 100_000, ID_SEARCH).remove(0)
+        };
+        let inside = r#"{"jsonrpc":"2.0","method":"$/progress","params":{"id":1000001,"message":""#;
+        assert_eq!(salvaged(inside.into()), "too long -");
+        let behind = r#"{"jsonrpc":"2.0","method":"log","params":{"id":1,"x":[{"id":2}]},"id":3,""#;
+        assert_eq!(salvaged(behind.into()), "too long 3");
+        assert_eq!(
+            salvaged(r#"50 %{"jsonrpc":"2.0","id":"x\"","#.into()),
+            r#"too long "x\"""#
+        );
+        // The cut stands between the digits.
+        let head = r#"{"jsonrpc":"2.0","method":"log","params":"#;
+        let pad = ID_SEARCH - head.len() - r#""","id":12"#.len();
+        let cut = format!(r#"{head}"{}","id":12345,"x":""#, "p".repeat(pad));
+        assert_eq!(salvaged(cut), "too long -");
     }
 
     #[test]

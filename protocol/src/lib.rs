@@ -4,14 +4,18 @@
 //!
 //! * [`message`]: the messages of both sides as types.
 //! * [`manifest`]: what a plugin declares, and every mistake in it.
+//! * [`handshake`]: what a plugin may answer to `initialize` and `start`.
 //! * [`answer`]: what a plugin may answer to an event.
+//! * [`calls`]: what a plugin may ask for.
 //! * [`codec`]: bytes to messages, whatever the bytes are.
 //! * [`pending`]: open requests of both directions.
 //! * [`write`]: messages to bytes, bodies untouched.
 
 pub mod answer;
+pub mod calls;
 pub mod codec;
 pub mod error;
+pub mod handshake;
 pub mod manifest;
 pub mod message;
 pub mod pending;

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 
 pub use clause::{Clause, LinkPart, Path, Relation};
 
+/// So many mistakes are told; a person mends the first ones first.
+const MISTAKES_MAX: usize = 20;
+
 /// What a plugin declares.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
@@ -57,14 +60,22 @@ pub enum Attributes {
 
 /// How events are handed out, as far as the manifest says.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(rename = "DeliveryWanted")
+)]
 pub struct Delivery {
-    /// Lanes at work at once, 1 to 256.
+    /// Lanes at work at once, 1 to 256; with `order: "all"` it is 1 whatever is asked.
+    #[cfg_attr(test, schemars(range(min = 1, max = 256)))]
     pub max_in_flight: Option<u16>,
     /// What keeps its order.
     pub order: Option<Order>,
     /// The time to answer.
+    #[cfg_attr(test, schemars(range(min = 1, max = 86_400_000)))]
     pub timeout_ms: Option<u64>,
     /// Attempts until a dead letter.
+    #[cfg_attr(test, schemars(range(min = 1, max = 1000)))]
     pub max_attempts: Option<u32>,
     /// What a failure means.
     pub on_error: Option<OnError>,
@@ -72,6 +83,11 @@ pub struct Delivery {
 
 /// What keeps its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 pub enum Order {
     /// Everything.
     #[default]
@@ -86,6 +102,11 @@ pub enum Order {
 
 /// What a failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 pub enum OnError {
     /// Again, a few times.
     #[default]
@@ -98,8 +119,9 @@ pub enum OnError {
 
 /// What the plugin asks to be allowed.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Permissions {
-    /// Grants; none: all.
+    /// Grants such as `find` or `update:Task.sg_status_list`; none: all but sudo.
     pub sg: Option<Vec<String>>,
     /// Upload and download; none: yes.
     pub upload: Option<bool>,
@@ -116,15 +138,15 @@ impl TryFrom<Value> for Manifest {
     type Error = ManifestError;
 
     fn try_from(value: Value) -> Result<Self, ManifestError> {
-        let mut reader = Reader {
-            mistakes: Vec::new(),
-        };
+        let mut reader = Reader::default();
         let manifest = reader.manifest(&value);
         if reader.mistakes.is_empty() {
-            Ok(manifest)
-        } else {
-            Err(ManifestError(reader.mistakes))
+            return Ok(manifest);
         }
+        if reader.untold > 0 {
+            reader.mistakes.push(format!("and {} more", reader.untold));
+        }
+        Err(ManifestError(reader.mistakes))
     }
 }
 
@@ -134,8 +156,11 @@ impl From<Manifest> for Value {
     }
 }
 
+#[derive(Default)]
 struct Reader {
     mistakes: Vec<String>,
+    /// Mistakes beyond those that are told.
+    untold: usize,
 }
 
 impl Reader {
@@ -197,7 +222,8 @@ impl Reader {
                 .object(events, &format!("{prefix}.events"))
                 .map(|events| {
                     let read = |(kind, value): (&String, &Value)| {
-                        let place = format!("{prefix}.events.{kind}");
+                        let shown: String = kind.chars().take(80).collect();
+                        let place = format!("{prefix}.events.{shown}");
                         (kind.clone(), self.attributes(value, &place))
                     };
                     events.iter().map(read).collect()
@@ -255,9 +281,7 @@ impl Reader {
         for (at, value) in list.iter().enumerate() {
             match Clause::read(value) {
                 Ok(clause) => clauses.push(clause),
-                Err(mistake) => self
-                    .mistakes
-                    .push(format!("{prefix}.where[{at}]: {mistake}")),
+                Err(mistake) => self.mistake(format!("{prefix}.where[{at}]: {mistake}")),
             }
         }
         clauses
@@ -381,10 +405,17 @@ impl Reader {
         read
     }
 
+    fn mistake(&mut self, told: String) {
+        if self.mistakes.len() < MISTAKES_MAX {
+            self.mistakes.push(told);
+        } else {
+            self.untold += 1;
+        }
+    }
+
     fn wrong(&mut self, place: &str, found: &Value, allowed: &str) {
-        let found: String = found.to_string().chars().take(80).collect();
-        self.mistakes
-            .push(format!("`{place}` is {found}; allowed: {allowed}"));
+        let found = clause::shown(found);
+        self.mistake(format!("`{place}` is {found}; allowed: {allowed}"));
     }
 }
 
@@ -414,6 +445,20 @@ mod tests {
         );
         assert_eq!(manifest.subscriptions[0].conditions.len(), 2);
         assert_eq!(manifest.permissions.background, Some(false));
+    }
+
+    #[test]
+    fn of_many_mistakes_the_first_are_told_and_the_rest_are_counted() {
+        let long = "x".repeat(100_000);
+        let condition = serde_json::json!([long, "is", 1]);
+        let manifest = serde_json::json!({ "subscriptions": [{ "where": vec![condition; 100] }] });
+        let told = Manifest::try_from(manifest)
+            .expect_err("mistakes")
+            .to_string();
+        assert!(
+            told.ends_with("and 80 more") && told.len() < 16 * 1024,
+            "{told}"
+        );
     }
 
     #[test]

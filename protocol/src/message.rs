@@ -206,15 +206,15 @@ pub struct CallParams {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Log {
-    /// `debug`, `info`, `warning`, `error` or `critical`.
+    /// `debug`, `info`, `warning`, `error` or `critical`; none, and one that is not known: `info`.
     #[serde(default)]
-    pub level: String,
+    pub level: Option<String>,
     /// The text.
-    #[serde(default)]
     pub message: String,
     /// More, by name.
     #[serde(default)]
-    pub fields: Option<serde_json::Map<String, Value>>,
+    #[cfg_attr(test, schemars(with = "Option<serde_json::Map<String, Value>>"))]
+    pub fields: Option<Box<RawValue>>,
 }
 
 /// Params of the notification `alert`.
@@ -223,7 +223,7 @@ pub struct Log {
 pub struct Alert {
     /// What a person must know.
     pub message: String,
-    /// `warning` or `error`.
+    /// `warning` or `error`; none: `error`.
     #[serde(default)]
     pub level: Option<String>,
 }
@@ -236,7 +236,7 @@ pub struct Pause {
     pub for_ms: u64,
     /// For people.
     #[serde(default)]
-    pub reason: String,
+    pub reason: Option<String>,
 }
 
 /// Params of the notification `unhealthy`.
@@ -245,7 +245,7 @@ pub struct Pause {
 pub struct Unhealthy {
     /// For people.
     #[serde(default)]
-    pub reason: String,
+    pub reason: Option<String>,
 }
 
 /// Params of the notification `$/progress`.

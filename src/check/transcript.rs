@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use sgeventd_protocol::RpcError;
+use serde_json::value::RawValue;
+use sgeventd_protocol::{ErrorCode, RpcError, handshake};
 
 use crate::process::Exit;
 
@@ -163,15 +164,17 @@ impl Transcript {
 
     /// True when `start` was answered with a result that does not disable it.
     pub(super) fn has_started(&self) -> bool {
-        let answer = self.first_answer("start");
-        answer.is_some_and(Result::is_ok) && self.disabled().is_none()
+        matches!(self.begun(), Some(Ok(None)))
     }
 
-    /// Why it does not want to run here.
-    pub(super) fn disabled(&self) -> Option<String> {
-        let answer = self.first_answer("start")?.as_ref().ok()?;
-        let started: sgeventd_protocol::message::Started = serde_json::from_str(answer).ok()?;
-        started.disable
+    /// What its answer to `start` comes to: ready, or why it does not want to run here, or what is wrong with it.
+    pub(super) fn begun(&self) -> Option<Result<Option<String>, String>> {
+        let answer = self.first_answer("start")?.clone();
+        let answer = answer.and_then(|text| {
+            RawValue::from_string(text)
+                .map_err(|error| RpcError::new(ErrorCode::Parse, error.to_string()))
+        });
+        Some(handshake::started(answer))
     }
 
     fn first_answer(&self, method: &str) -> Option<&Result<String, RpcError>> {

@@ -4,6 +4,7 @@
 //! would stand still for ever. Never: a decision about what a message means.
 
 mod limit;
+mod record;
 
 use std::{
     collections::VecDeque,
@@ -68,6 +69,7 @@ pub struct Peer<R, W> {
     /// The plugin was found to have closed its input, which is not told yet.
     is_deaf: bool,
     tap: Option<Box<dyn Tap>>,
+    record: record::Record,
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
@@ -85,6 +87,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             yields: false,
             is_deaf: false,
             tap,
+            record: record::Record::new(),
         }
     }
 
@@ -96,6 +99,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         self.reclaim();
         let start = self.out.len();
         write(&mut self.out);
+        self.record.sent(&self.out[start..]);
         if let Some(tap) = &mut self.tap {
             tap.sent(self.out[start..].trim_ascii_end());
         }
@@ -186,10 +190,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
             }
             if filled == 0 {
                 self.reader = None;
-                let rest = self.codec.finish().into_iter().flatten();
-                items.extend(rest);
+                self.record.end();
+                let before = items.len();
+                items.extend(self.codec.finish().into_iter().flatten());
+                self.show(&items[before..]);
                 return Poll::Ready(Turn::Eof);
             }
+            self.record.received(&self.chunk[..filled]);
             self.codec.push(&self.chunk[..filled]);
         }
     }
@@ -201,11 +208,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         {
             items.extend(found);
         }
-        if let Some(tap) = &mut self.tap {
-            items[before..].iter().for_each(|item| tap.received(item));
-        }
+        self.show(&items[before..]);
         self.yields = items.len() - before >= TURN_MAX;
         items.len() > before
+    }
+
+    fn show(&mut self, items: &[Item]) {
+        if let Some(tap) = &mut self.tap {
+            items.iter().for_each(|item| tap.received(item));
+        }
     }
 
     /// Writes until the pipe is full. A closed pipe is told once; as a rule the exit follows.

@@ -7,11 +7,15 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
+use sgeventd_protocol::{
+    ErrorCode,
+    calls::{CALLS, Touches, touches},
+};
 
 use super::{
     broker::{Broker, Observer, Origin},
     caller::Caller,
-    error::{Code, RpcError},
+    error::RpcError,
     files::{self, Desk},
     parent::{self, CallContext, OpenEvent, Phase},
     state::{self, StateStore},
@@ -21,31 +25,6 @@ use crate::site::{Kind, methods};
 
 /// The largest result that is handed over.
 pub const RESULT_BYTES: usize = 64 << 20;
-
-/// Every request that a plugin may make.
-pub const METHODS: [&str; 21] = [
-    "sg.find",
-    "sg.find_one",
-    "sg.create",
-    "sg.update",
-    "sg.delete",
-    "sg.revive",
-    "sg.batch",
-    "sg.summarize",
-    "sg.schema_read",
-    "sg.schema_entity_read",
-    "sg.schema_field_read",
-    "sg.text_search",
-    "sg.upload",
-    "sg.upload_thumbnail",
-    "sg.upload_filmstrip_thumbnail",
-    "sg.share_thumbnail",
-    "sg.download",
-    "sg.rpc",
-    "state.get",
-    "state.set",
-    "state.delete",
-];
 
 /// What plugins may call; copies share everything.
 #[derive(Clone)]
@@ -105,17 +84,15 @@ impl Services {
         if context.phase == Phase::ShuttingDown {
             let message = "the plugin is being stopped; nothing new is served";
             return Err(RpcError::new(
-                Code::ShuttingDown,
+                ErrorCode::ShuttingDown,
                 message,
                 &json!({ "method": method }),
             ));
         }
-        if !METHODS.contains(&method) {
-            return Err(unknown(method));
-        }
+        let touches = touches(method).ok_or_else(|| unknown(method))?;
         let params = keywords(method, params)?;
         let _place = caller.queue.enter(params.get().len()).await?;
-        if method.starts_with("state.") {
+        if touches == Touches::State {
             if context.phase == Phase::Handshake {
                 return Err(not_started(method));
             }
@@ -237,18 +214,19 @@ fn admit(
 
 fn not_started(method: &str) -> RpcError {
     let message = format!("{method}: before `start` only reads of the site and `log` are served");
-    RpcError::new(Code::NotStarted, message, &json!({ "method": method }))
+    RpcError::new(ErrorCode::NotStarted, message, &json!({ "method": method }))
 }
 
 fn unknown(method: &str) -> RpcError {
     let shown: String = method.chars().take(80).collect();
-    let near = METHODS
+    let allowed = CALLS.map(|(name, _)| name);
+    let near = allowed
         .iter()
         .max_by(|a, b| strsim::jaro_winkler(a, &shown).total_cmp(&strsim::jaro_winkler(b, &shown)));
     let near = near.copied().unwrap_or_default();
-    let data = json!({ "method": shown, "allowed": METHODS });
+    let data = json!({ "method": shown, "allowed": allowed });
     RpcError::new(
-        Code::MethodNotFound,
+        ErrorCode::MethodNotFound,
         format!("there is no method {shown:?}; did you mean {near}?"),
         &data,
     )
@@ -257,5 +235,5 @@ fn unknown(method: &str) -> RpcError {
 fn odd(what: &str) -> RpcError {
     let message = format!("the site's answer to read cannot be used: {what}");
     let data = json!({ "sent": false, "method": "read" });
-    RpcError::new(Code::SiteUnavailable, message, &data)
+    RpcError::new(ErrorCode::SiteUnavailable, message, &data)
 }

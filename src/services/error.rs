@@ -7,6 +7,7 @@ use serde_json::{
     Value, json,
     value::{RawValue, to_raw_value},
 };
+use sgeventd_protocol::ErrorCode;
 
 use crate::{
     ident::PluginName,
@@ -14,42 +15,12 @@ use crate::{
     site::{SiteError, permissions::Refusal},
 };
 
-/// The error codes of the protocol, section 4.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub enum Code {
-    /// No such method.
-    MethodNotFound = -32601,
-    /// The params do not fit.
-    InvalidParams = -32602,
-    /// Our own fault.
-    Internal = -32603,
-    /// The plugin withdrew the call.
-    Cancelled = -32800,
-    /// Before `start` only reads of the site are served.
-    NotStarted = -32001,
-    /// The plugin is being stopped.
-    ShuttingDown = -32003,
-    /// The site understood and refused.
-    Fault = -32010,
-    /// Too many calls of this plugin are open.
-    Busy = -32011,
-    /// A line of config is missing.
-    Permission = -32012,
-    /// `_meta.parent` is unknown, or needed.
-    Parent = -32013,
-    /// The result is larger than we hand over.
-    TooLarge = -32014,
-    /// The site is away, or a write may have happened.
-    SiteUnavailable = -32015,
-}
-
 /// An error as it goes to the plugin.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{message} ({})", *code as i32)]
+#[error("{message} ({})", *code as i64)]
 pub struct RpcError {
     /// What kind.
-    pub code: Code,
+    pub code: ErrorCode,
     /// For people, without secrets.
     pub message: String,
     /// For programs; always an object.
@@ -59,7 +30,7 @@ pub struct RpcError {
 impl RpcError {
     /// Any error.
     #[must_use]
-    pub fn new(code: Code, message: impl AsRef<str>, data: &Value) -> Self {
+    pub fn new(code: ErrorCode, message: impl AsRef<str>, data: &Value) -> Self {
         Self {
             code,
             message: redact(message.as_ref()).into_owned(),
@@ -71,14 +42,22 @@ impl RpcError {
     #[must_use]
     pub fn params(method: &str, what: impl AsRef<str>) -> Self {
         let message = format!("{method}: {}", what.as_ref());
-        Self::new(Code::InvalidParams, message, &json!({ "method": method }))
+        Self::new(
+            ErrorCode::InvalidParams,
+            message,
+            &json!({ "method": method }),
+        )
     }
 
     /// The answer to a call that the plugin withdrew.
     #[must_use]
     pub fn cancelled(method: &str) -> Self {
         let data = json!({ "method": method });
-        Self::new(Code::Cancelled, format!("{method} was cancelled"), &data)
+        Self::new(
+            ErrorCode::Cancelled,
+            format!("{method} was cancelled"),
+            &data,
+        )
     }
 
     /// A line is missing in the config, or in the manifest.
@@ -87,7 +66,7 @@ impl RpcError {
             Some(line) => format!("{}; needed: {line}", message.as_ref()),
             None => message.as_ref().to_owned(),
         };
-        Self::new(Code::Permission, message, &json!({ "needed": needed }))
+        Self::new(ErrorCode::Permission, message, &json!({ "needed": needed }))
     }
 
     pub(super) fn refused(refusal: &Refusal, plugin: &PluginName) -> Self {
@@ -105,7 +84,7 @@ impl RpcError {
             limit >> 20
         );
         let data = json!({ "limit_bytes": limit, "sent": is_sent });
-        Self::new(Code::TooLarge, message, &data)
+        Self::new(ErrorCode::TooLarge, message, &data)
     }
 
     /// What went wrong at the site, as the protocol says it.
@@ -125,10 +104,10 @@ impl RpcError {
 
 fn fault(message: &str, code: Option<i64>, method: &str) -> RpcError {
     let data = json!({ "fault": { "message": redact(message), "code": code }, "method": method });
-    RpcError::new(Code::Fault, message, &data)
+    RpcError::new(ErrorCode::Fault, message, &data)
 }
 
 fn unavailable(error: &SiteError, method: &str, is_sent: bool) -> RpcError {
     let data = json!({ "sent": is_sent, "status": error.status(), "method": method });
-    RpcError::new(Code::SiteUnavailable, error.to_string(), &data)
+    RpcError::new(ErrorCode::SiteUnavailable, error.to_string(), &data)
 }

@@ -27,11 +27,11 @@ mod sugar;
 mod tests;
 
 pub use broker::{Observer, Withheld};
-pub use call::{METHODS, RESULT_BYTES, Services};
+pub use call::{RESULT_BYTES, Services};
 pub use caller::{BothSides, Caller, CallerSetup, Mode};
-pub use error::{Code, RpcError};
+pub use error::RpcError;
 pub use files::FileRoots;
 pub use notice::{Level, Notice, NoticeError};
-pub use parent::{CallContext, FIRST_REQUEST_ID, OpenEvent, Phase};
+pub use parent::{CallContext, OpenEvent, Phase};
 pub use queue::{AT_WORK, WAITING, busy};
 pub use state::{StateError, StateStore};

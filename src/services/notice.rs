@@ -3,10 +3,11 @@
 //! In: a method and its params. Out: a typed value without secrets; what cannot be read says why.
 //! Never: a deed. Whoever owns the plugin acts.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use sgeventd_protocol::message;
 
 use crate::secret::shown;
 
@@ -74,20 +75,6 @@ pub struct NoticeError {
     pub what: String,
 }
 
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow, default)]
-    level: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    message: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    reason: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    fields: Option<&'a RawValue>,
-    #[serde(default)]
-    for_ms: Option<u64>,
-}
-
 impl Notice {
     /// Reads a notification; none when it is not one of these.
     #[must_use]
@@ -103,28 +90,45 @@ impl Notice {
 }
 
 fn read(method: &str, params: Option<&RawValue>) -> Result<Notice, String> {
-    let text = params.map_or("{}", RawValue::get);
-    let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let clean = |text: Option<&str>| text.map(|text| shown(text, TEXT_MAX));
-    let message = clean(wire.message.as_deref()).ok_or("`message` is missing");
-    let reason = clean(wire.reason.as_deref()).unwrap_or_else(|| "no reason given".to_owned());
-    let level = wire.level.as_deref();
+    let clean = |text: &str| shown(text, TEXT_MAX);
+    let reason = |reason: Option<String>| {
+        reason.map_or_else(|| "no reason given".to_owned(), |reason| clean(&reason))
+    };
     Ok(match method {
-        "log" => Notice::Log {
-            level: level_of(level, Level::Info),
-            message: message?,
-            fields: clean(wire.fields.map(RawValue::get)),
-        },
-        "alert" => Notice::Alert {
-            level: level_of(level, Level::Error),
-            message: message?,
-        },
-        "pause" => Notice::Pause {
-            wait: Duration::from_millis(wire.for_ms.ok_or("`for_ms` is missing")?).min(PAUSE_MAX),
-            reason,
-        },
-        _ => Notice::Unhealthy { reason },
+        "log" => {
+            let log: message::Log = typed(params)?;
+            Notice::Log {
+                level: level_of(log.level.as_deref(), Level::Info),
+                message: clean(&log.message),
+                fields: log.fields.map(|fields| clean(fields.get())),
+            }
+        }
+        "alert" => {
+            let alert: message::Alert = typed(params)?;
+            Notice::Alert {
+                level: level_of(alert.level.as_deref(), Level::Error),
+                message: clean(&alert.message),
+            }
+        }
+        "pause" => {
+            let pause: message::Pause = typed(params)?;
+            Notice::Pause {
+                wait: Duration::from_millis(pause.for_ms).min(PAUSE_MAX),
+                reason: reason(pause.reason),
+            }
+        }
+        _ => {
+            let unhealthy: message::Unhealthy = typed(params)?;
+            Notice::Unhealthy {
+                reason: reason(unhealthy.reason),
+            }
+        }
     })
+}
+
+fn typed<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, String> {
+    let text = params.map_or("{}", RawValue::get);
+    serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
 /// The names that logging libraries use; an unknown one is no reason to lose the line.

@@ -5,12 +5,10 @@
 use std::sync::Arc;
 
 use serde_json::{json, value::RawValue};
+use sgeventd_protocol::{ErrorCode, FIRST_REQUEST_ID};
 
-use super::error::{Code, RpcError};
+use super::error::RpcError;
 use crate::ident::EventId;
-
-/// The daemon's request ids begin here: what is below was never one of ours.
-pub const FIRST_REQUEST_ID: u64 = 1_000_001;
 
 /// An event that the plugin has not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,14 +89,14 @@ fn ambiguous(open: &[OpenEvent]) -> RpcError {
         "{} events are open; `_meta.parent` must name the request id of one",
         open.len()
     );
-    RpcError::new(Code::Parent, message, &json!({ "open": ids(open) }))
+    RpcError::new(ErrorCode::Parent, message, &json!({ "open": ids(open) }))
 }
 
 fn unknown(named: &RawValue, context: &CallContext) -> RpcError {
     let shown: String = named.get().chars().take(40).collect();
     let message = format!("`_meta.parent` is {shown}, which is no request of this daemon");
     let data = json!({ "parent": shown, "open": ids(&context.open) });
-    RpcError::new(Code::Parent, message, &data)
+    RpcError::new(ErrorCode::Parent, message, &data)
 }
 
 #[cfg(test)]
@@ -138,7 +136,7 @@ mod tests {
             let found = resolve(&context, raw.as_deref());
             let found = found.map(|event| event.map(|event| event.request_id));
             assert_eq!(
-                found.map_err(|e| assert_eq!(e.code, Code::Parent)),
+                found.map_err(|e| assert_eq!(e.code, ErrorCode::Parent)),
                 expected,
                 "{open:?} {named:?}"
             );

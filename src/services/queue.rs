@@ -6,9 +6,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
+use sgeventd_protocol::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::error::{Code, RpcError};
+use super::error::RpcError;
 
 /// Calls of one plugin under way at once.
 pub const AT_WORK: usize = 8;
@@ -114,7 +115,7 @@ pub fn busy() -> RpcError {
         "{AT_WORK} calls are under way and {WAITING} wait, or their params have 64 MiB; read the answers first"
     );
     let data = json!({ "retry_after_ms": RETRY_AFTER_MS });
-    RpcError::new(Code::Busy, message, &data)
+    RpcError::new(ErrorCode::Busy, message, &data)
 }
 
 #[cfg(test)]
@@ -133,7 +134,7 @@ mod tests {
             assert!(futures::poll!(wait).is_pending());
         }
         let refused = queue.enter(10).await.unwrap_err();
-        assert_eq!(refused.code, Code::Busy);
+        assert_eq!(refused.code, ErrorCode::Busy);
         assert_eq!(refused.data.get(), r#"{"retry_after_ms":500}"#);
         at_work.pop();
         assert!(futures::poll!(&mut waiting[0]).is_ready());
@@ -146,11 +147,11 @@ mod tests {
     async fn a_few_huge_calls_are_too_much_as_well() {
         let queue = Queue::new();
         let lone = queue.enter(PARAMS_BYTES + 1).await.unwrap();
-        assert_eq!(queue.enter(1).await.unwrap_err().code, Code::Busy);
+        assert_eq!(queue.enter(1).await.unwrap_err().code, ErrorCode::Busy);
         drop(lone);
         let half = queue.enter(PARAMS_BYTES / 2).await.unwrap();
         let rest = queue.enter(PARAMS_BYTES / 2).await.unwrap();
-        assert_eq!(queue.enter(1).await.unwrap_err().code, Code::Busy);
+        assert_eq!(queue.enter(1).await.unwrap_err().code, ErrorCode::Busy);
         drop(rest);
         drop(queue.enter(1).await.unwrap());
         drop(half);

@@ -91,8 +91,9 @@ impl SchemaCache {
 mod tests {
     use std::cell::Cell;
 
+    use sgeventd_protocol::ErrorCode;
+
     use super::*;
-    use crate::services::error::Code;
 
     fn question(payload: &str) -> Question {
         Question {
@@ -130,7 +131,13 @@ mod tests {
     #[tokio::test]
     async fn a_failure_is_not_kept() {
         let cache = SchemaCache::default();
-        let fails = || async { Err(RpcError::new(Code::Internal, "no", &serde_json::json!({}))) };
+        let fails = || async {
+            Err(RpcError::new(
+                ErrorCode::Internal,
+                "no",
+                &serde_json::json!({}),
+            ))
+        };
         assert!(cache.get(question("a"), fails).await.is_err());
         let works = || async { Ok(RawValue::from_string("1".into()).unwrap()) };
         assert_eq!(cache.get(question("a"), works).await.unwrap().get(), "1");

@@ -6,8 +6,9 @@
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
+use sgeventd_protocol::ErrorCode;
 
-use super::error::{Code, RpcError};
+use super::error::RpcError;
 use crate::ident::PluginName;
 
 /// The largest value.
@@ -104,13 +105,15 @@ fn raw(text: String) -> Box<RawValue> {
 fn value_too_large(found: usize) -> RpcError {
     let message = format!("`value` has {found} bytes; allowed: {VALUE_BYTES}");
     let data = json!({ "limit_bytes": VALUE_BYTES });
-    RpcError::new(Code::TooLarge, message, &data)
+    RpcError::new(ErrorCode::TooLarge, message, &data)
 }
 
 fn failed(error: StateError) -> RpcError {
     let (code, data) = match &error {
-        StateError::Full { limit_bytes } => (Code::TooLarge, json!({ "limit_bytes": limit_bytes })),
-        StateError::Unavailable(_) => (Code::Internal, json!({ "retry": true })),
+        StateError::Full { limit_bytes } => {
+            (ErrorCode::TooLarge, json!({ "limit_bytes": limit_bytes }))
+        }
+        StateError::Unavailable(_) => (ErrorCode::Internal, json!({ "retry": true })),
     };
     RpcError::new(code, error.to_string(), &data)
 }

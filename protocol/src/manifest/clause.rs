@@ -51,6 +51,11 @@ pub enum LinkPart {
 
 /// How a value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(rename_all = "snake_case")
+)]
 pub enum Relation {
     /// Equal.
     Is,
@@ -90,13 +95,14 @@ impl Clause {
     pub fn read(value: &Value) -> Result<Self, String> {
         let Some([path, relation, operand]) = value.as_array().map(Vec::as_slice) else {
             return Err(format!(
-                "{value} is no condition; allowed: [path, relation, value]"
+                "{} is no condition; allowed: [path, relation, value]",
+                shown(value)
             ));
         };
         let path = path
             .as_str()
             .and_then(Path::read)
-            .ok_or_else(|| format!("{path} is no path; allowed: {PATHS}"))?;
+            .ok_or_else(|| format!("{} is no path; allowed: {PATHS}", shown(path)))?;
         let known = |word: &str| {
             RELATIONS
                 .iter()
@@ -105,7 +111,11 @@ impl Clause {
         };
         let relation = relation.as_str().and_then(known).ok_or_else(|| {
             let words: Vec<&str> = RELATIONS.iter().map(|(word, _)| *word).collect();
-            format!("{relation} is no relation; allowed: {}", words.join(", "))
+            format!(
+                "{} is no relation; allowed: {}",
+                shown(relation),
+                words.join(", ")
+            )
         })?;
         let is_fit = match relation {
             Relation::In | Relation::NotIn => operand.is_array(),
@@ -115,7 +125,8 @@ impl Clause {
         };
         if !is_fit {
             return Err(format!(
-                "{operand} does not fit the relation; allowed: a list for in and not_in, text for starts_with, ends_with and contains, true or false for exists"
+                "{} does not fit the relation; allowed: a list for in and not_in, text for starts_with, ends_with and contains, true or false for exists",
+                shown(operand)
             ));
         }
         Ok(Self {
@@ -124,6 +135,11 @@ impl Clause {
             value: operand.clone(),
         })
     }
+}
+
+/// The beginning of what was found.
+pub(super) fn shown(found: &Value) -> String {
+    found.to_string().chars().take(80).collect()
 }
 
 impl Path {

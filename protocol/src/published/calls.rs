@@ -158,14 +158,28 @@ pub(super) struct TextSearch {
     pub(super) meta: Option<CallMeta>,
 }
 
-/// Params of `sg.upload`, `sg.upload_thumbnail` and `sg.upload_filmstrip_thumbnail`.
+/// Params of `sg.upload_thumbnail` and `sg.upload_filmstrip_thumbnail`.
+#[derive(JsonSchema)]
+pub(super) struct Picture {
+    pub(super) entity_type: String,
+    pub(super) entity_id: i64,
+    /// Below a folder that the plugin was granted.
+    pub(super) path: String,
+    pub(super) display_name: Option<String>,
+    pub(super) tag_list: Option<String>,
+    pub(super) created_at: Option<String>,
+    #[serde(rename = "_meta")]
+    pub(super) meta: Option<CallMeta>,
+}
+
+/// Params of `sg.upload`.
 #[derive(JsonSchema)]
 pub(super) struct Upload {
     pub(super) entity_type: String,
     pub(super) entity_id: i64,
     /// Below a folder that the plugin was granted.
     pub(super) path: String,
-    /// Of `sg.upload` alone.
+    /// Of the entity; none: the file is attached to it.
     pub(super) field_name: Option<String>,
     pub(super) display_name: Option<String>,
     pub(super) tag_list: Option<String>,

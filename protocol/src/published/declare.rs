@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::manifest::{Delivery, Permissions, Relation};
+
 /// What a plugin declares of itself. Every member may be left out; unknown members are ignored.
-#[derive(Debug, JsonSchema, Deserialize)]
+#[derive(Debug, JsonSchema)]
 pub(crate) struct Manifest {
     /// For display; the identity is the daemon's.
     pub(super) name: Option<String>,
@@ -30,7 +31,7 @@ pub(crate) struct Manifest {
 }
 
 /// Events of some types, attributes and conditions.
-#[derive(Debug, JsonSchema, Deserialize)]
+#[derive(Debug, JsonSchema)]
 pub(super) struct Subscription {
     /// How `delivery.match` names it; its place in the list when it has none.
     pub(super) id: Option<String>,
@@ -41,7 +42,7 @@ pub(super) struct Subscription {
 }
 
 /// `[path, relation, value]`.
-#[derive(Debug, JsonSchema, Deserialize)]
+#[derive(Debug, JsonSchema)]
 pub(super) struct Condition(
     /// `id`, `event_type`, `attribute_name`, `created_at`, `session_uuid`; `project`, `entity` and `user`, alone or with `.id`,
     /// `.type`, `.name`; `meta.<key>`.
@@ -54,70 +55,8 @@ pub(super) struct Condition(
     pub(super) Value,
 );
 
-/// How a value is compared: exactly, in its case. `is_not` and `not_in` hold for null.
-#[derive(Debug, JsonSchema, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Relation {
-    Is,
-    IsNot,
-    In,
-    NotIn,
-    StartsWith,
-    EndsWith,
-    Contains,
-    Exists,
-}
-
-/// How events are handed out.
-#[derive(Debug, JsonSchema, Deserialize)]
-pub(super) struct Delivery {
-    /// Lanes at work at once; with `order: "all"` it is 1 whatever is asked.
-    #[schemars(range(min = 1, max = 256))]
-    pub(super) max_in_flight: Option<u16>,
-    /// What keeps its order.
-    pub(super) order: Option<Order>,
-    /// The time to answer.
-    #[schemars(range(min = 1, max = 86_400_000))]
-    pub(super) timeout_ms: Option<u64>,
-    /// Attempts until a dead letter.
-    #[schemars(range(min = 1, max = 1000))]
-    pub(super) max_attempts: Option<u32>,
-    /// What a failure means.
-    pub(super) on_error: Option<OnError>,
-}
-
-/// What keeps its order: everything in one lane, the events of one entity, of one project, nothing.
-#[derive(Debug, JsonSchema, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Order {
-    All,
-    Entity,
-    Project,
-    None,
-}
-
-/// What a failure means: again a few times, the plugin is disabled at this event, a dead letter at once.
-#[derive(Debug, JsonSchema, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OnError {
-    Retry,
-    Stop,
-    Skip,
-}
-
-/// What the plugin asks to be allowed.
-#[derive(Debug, JsonSchema, Deserialize)]
-pub(super) struct Permissions {
-    /// Grants such as `find` or `update:Task.sg_status_list`; none: all but sudo.
-    pub(super) sg: Option<Vec<String>>,
-    /// Upload and download; none: yes.
-    pub(super) upload: Option<bool>,
-    /// Calls outside an event; none: no.
-    pub(super) background: Option<bool>,
-}
-
 /// Who is told.
-#[derive(Debug, JsonSchema, Deserialize)]
+#[derive(Debug, JsonSchema)]
 pub(super) struct Alerts {
     /// Whether mails about it go, or to whom.
     pub(super) emails: Option<Value>,

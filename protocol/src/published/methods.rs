@@ -5,10 +5,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::calls::{
-    Batch, ById, Create, Download, Find, FindOne, Found, Key, KeyAndValue, Row, Rpc,
+    Batch, ById, Create, Download, Find, FindOne, Found, Key, KeyAndValue, Picture, Row, Rpc,
     Schema as SchemaParams, SchemaField, ShareThumbnail, Summarize, TextSearch, Update, Upload,
 };
 use super::event::{Answer, Empty, Event};
+use crate::calls::{Touches, touches};
 use crate::message::{
     Alert, Cancel, Initialize, Initialized, Log, Pause, Progress, Start, Started, Unhealthy,
 };
@@ -66,30 +67,13 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 fn call(name: &'static str, params: Make, result: Make, summary: &'static str) -> Method {
+    let when = match touches(name) {
+        Some(Touches::Site | Touches::Raw) => When::Initialized,
+        _ => When::Started,
+    };
     Method {
-        name,
         side: Side::Plugin,
-        kind: Kind::Request,
-        when: match name {
-            "sg.create"
-            | "sg.update"
-            | "sg.delete"
-            | "sg.revive"
-            | "sg.batch"
-            | "sg.upload"
-            | "sg.upload_thumbnail"
-            | "sg.upload_filmstrip_thumbnail"
-            | "sg.share_thumbnail"
-            | "sg.download"
-            | "state.get"
-            | "state.set"
-            | "state.delete" => When::Started,
-            _ => When::Initialized,
-        },
-        feature: None,
-        params,
-        result: Some(result),
-        summary,
+        ..ask(name, when, params, result, summary)
     }
 }
 
@@ -127,6 +111,19 @@ fn ask(
 
 /// All of them, in the order of the manual.
 pub(super) fn all() -> Vec<Method> {
+    let parts = [
+        of_daemon(),
+        about_requests(),
+        rows(),
+        files_and_raw(),
+        state(),
+        notices(),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// What the daemon asks a plugin.
+fn of_daemon() -> Vec<Method> {
     vec![
         ask(
             "initialize",
@@ -156,6 +153,12 @@ pub(super) fn all() -> Vec<Method> {
             of::<Empty>,
             "Finish, answer, and exit.",
         ),
+    ]
+}
+
+/// What either side says about a request that is open.
+fn about_requests() -> Vec<Method> {
+    vec![
         Method {
             feature: Some("cancel"),
             side: Side::Both,
@@ -175,6 +178,12 @@ pub(super) fn all() -> Vec<Method> {
                 "How far an event is; may move its deadline.",
             )
         },
+    ]
+}
+
+/// Calls about rows of the site and its schema.
+fn rows() -> Vec<Method> {
+    vec![
         call(
             "sg.find",
             of::<Find>,
@@ -237,6 +246,12 @@ pub(super) fn all() -> Vec<Method> {
             of::<Map<String, Value>>,
             "Rows by a text.",
         ),
+    ]
+}
+
+/// Calls with files, and of the site's own API.
+fn files_and_raw() -> Vec<Method> {
+    vec![
         call(
             "sg.upload",
             of::<Upload>,
@@ -245,13 +260,13 @@ pub(super) fn all() -> Vec<Method> {
         ),
         call(
             "sg.upload_thumbnail",
-            of::<Upload>,
+            of::<Picture>,
             of::<i64>,
             "A picture as a thumbnail.",
         ),
         call(
             "sg.upload_filmstrip_thumbnail",
-            of::<Upload>,
+            of::<Picture>,
             of::<i64>,
             "A picture as a filmstrip.",
         ),
@@ -273,6 +288,12 @@ pub(super) fn all() -> Vec<Method> {
             of::<Value>,
             "One call of the site's own API.",
         ),
+    ]
+}
+
+/// What the daemon keeps for a plugin.
+fn state() -> Vec<Method> {
+    vec![
         call(
             "state.get",
             of::<Key>,
@@ -291,6 +312,12 @@ pub(super) fn all() -> Vec<Method> {
             of::<Empty>,
             "Forgets a key; one that is not there is no error.",
         ),
+    ]
+}
+
+/// What a plugin tells.
+fn notices() -> Vec<Method> {
+    vec![
         tell(
             "log",
             When::Always,
@@ -313,7 +340,7 @@ pub(super) fn all() -> Vec<Method> {
             "unhealthy",
             When::Started,
             of::<Unhealthy>,
-            "This process is no good any more; start another.",
+            "It cannot work now: the plugin is disabled, and tried again every hour.",
         ),
     ]
 }

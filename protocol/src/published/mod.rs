@@ -11,6 +11,7 @@ mod declare;
 mod event;
 mod files;
 mod methods;
+mod prose;
 mod tests;
 
 pub(crate) use declare::Manifest as Declared;

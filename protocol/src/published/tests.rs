@@ -8,19 +8,20 @@ use serde_json::{Value, json};
 
 use super::{
     files::all_files,
-    methods::{Side, all},
+    methods::{Kind, Method, Side, all},
 };
 use crate::{
     Answer, Manifest,
+    calls::CALLS,
     codec::{Codec, Item, LINE_MAX, Side as Reader},
 };
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("v1")
 }
 
 /// A generated file, which is what is committed.
-fn generated(name: &str) -> Value {
+pub(super) fn generated(name: &str) -> Value {
     let files = all_files();
     let (_, text) = files
         .iter()
@@ -29,12 +30,12 @@ fn generated(name: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-fn schema() -> Value {
+pub(super) fn schema() -> Value {
     generated("schema.json")
 }
 
 /// A validator of one definition.
-fn validator(name: &str) -> Validator {
+pub(super) fn validator(name: &str) -> Validator {
     let mut schema = schema();
     let root = schema.as_object_mut().expect("an object");
     root.remove("anyOf");
@@ -161,40 +162,24 @@ fn the_examples_are_read_as_what_they_are() {
 }
 
 #[test]
-fn the_prose_names_every_method_code_and_member() {
-    let prose = fs::read_to_string(folder().join("PROTOCOL.md")).expect("the prose");
-    for method in all() {
-        assert!(
-            prose.contains(&format!("`{}`", method.name)),
-            "{}",
-            method.name
-        );
-    }
-    for (code, _) in crate::ErrorCode::ALL {
-        assert!(prose.contains(&(*code as i64).to_string()), "{code:?}");
-    }
-    let schema = schema();
-    for definition in [
-        "Manifest",
-        "Delivery",
-        "Initialize",
-        "Start",
-        "Limits",
-        "Granted",
-    ] {
-        let members = schema["$defs"][definition]["properties"].as_object();
-        for name in members.unwrap_or_else(|| panic!("{definition}")).keys() {
-            assert!(prose.contains(&format!("`{name}`")), "{definition}.{name}");
-        }
-    }
-}
-
-#[test]
 fn the_table_says_who_may_send_what_as_the_codec_has_it() {
     for method in all() {
         let is_daemons = crate::codec::DAEMON_METHODS.contains(&method.name);
         assert_eq!(is_daemons, method.side == Side::Daemon, "{}", method.name);
     }
+}
+
+#[test]
+fn every_call_that_is_served_is_published_in_its_order() {
+    let methods = all();
+    let is_call = |method: &&Method| (method.side, method.kind) == (Side::Plugin, Kind::Request);
+    let published: Vec<&str> = methods
+        .iter()
+        .filter(is_call)
+        .map(|method| method.name)
+        .collect();
+    let served: Vec<&str> = CALLS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(published, served);
 }
 
 /// Members as authors write them, right and wrong.

@@ -10,13 +10,12 @@ pub(super) mod wire;
 use std::sync::Arc;
 
 use serde_json::{Value, value::RawValue};
-use sgeventd_protocol::{Manifest, PROTOCOL, RpcError};
+use sgeventd_protocol::{Manifest, PROTOCOL, RpcError, handshake};
 
 use super::{
     rule::{self, Rule},
     transcript::{Transcript, Waiting, shortened},
 };
-use crate::plugin::task::read_manifest;
 
 /// Of one rule so many findings are told; more say nothing new.
 const EACH_MAX: usize = 3;
@@ -125,9 +124,12 @@ pub(super) fn greeting(outcome: &Result<String, RpcError>) -> Result<Greeting, B
         return Err(Box::new(Finding::fault(&rule::VERSION, what).came(came)));
     }
     let raw = RawValue::from_string(text.clone()).map_err(|error| error.to_string());
-    let read = raw.and_then(|raw| read_manifest(Ok(raw)));
+    let read = raw.and_then(|raw| handshake::initialized(Ok(raw)));
     match read {
-        Ok((manifest, raw)) => Ok(Greeting { manifest, raw }),
+        Ok((manifest, raw)) => Ok(Greeting {
+            manifest,
+            raw: raw.into(),
+        }),
         Err(error) => Err(Box::new(Finding::fault(&rule::MANIFEST, error).came(came))),
     }
 }

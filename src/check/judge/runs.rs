@@ -61,14 +61,16 @@ pub(in crate::check) fn handshake(transcript: &Transcript) -> Judged {
     let start = transcript.asked().find(|asked| asked.method == "start");
     let sent = start.and_then(|start| transcript.show(start.at));
     let answer = start.and_then(|start| transcript.answers(start.id).next());
-    if let Some((_, Err(error))) = answer {
-        let what = format!("`start` was answered with an error: {error}");
-        let finding = Finding::fault(&rule::HANDSHAKE, what);
-        return Ok(vec![finding.sent(sent).log(transcript)]);
-    }
-    if let Some(reason) = transcript.disabled() {
-        let what = format!("it disables itself at `start`: {reason}");
-        return Ok(vec![Finding::fault(&rule::DISABLED, what).sent(sent)]);
+    match transcript.begun() {
+        Some(Err(what)) => {
+            let finding = Finding::fault(&rule::HANDSHAKE, what);
+            return Ok(vec![finding.sent(sent).log(transcript)]);
+        }
+        Some(Ok(Some(reason))) => {
+            let what = format!("it disables itself at `start`: {reason}");
+            return Ok(vec![Finding::fault(&rule::DISABLED, what).sent(sent)]);
+        }
+        _ => {}
     }
     if answer.is_some() && transcript.death().is_some() {
         return Ok(unmet(transcript, &rule::STAYS).into_iter().collect());

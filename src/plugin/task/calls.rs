@@ -3,7 +3,12 @@
 //! In: requests, their results. Out: answers on the pipe. Never: what a call means (`services`).
 
 use serde_json::value::RawValue;
-use sgeventd_protocol::{ErrorCode, RpcError, message::CallParams, write};
+use sgeventd_protocol::{
+    ErrorCode, RpcError,
+    calls::{Touches, touches},
+    message::CallParams,
+    write,
+};
 
 use super::Task;
 use crate::{
@@ -61,7 +66,7 @@ impl Task {
         let answers = run.answers.0.clone();
         run.calls_made += 1;
         let number = run.calls_made;
-        let is_of_site = !method.starts_with("state.");
+        let is_of_site = touches(&method) != Some(Touches::State);
         let call = tokio::spawn(async move {
             let answer = services
                 .call(&caller, &context, &method, params.as_deref())
@@ -181,17 +186,9 @@ fn is_write(method: &str, params: Option<&RawValue>) -> bool {
         #[serde(borrow)]
         method: std::borrow::Cow<'a, str>,
     }
-    match method {
-        "sg.create"
-        | "sg.update"
-        | "sg.delete"
-        | "sg.revive"
-        | "sg.batch"
-        | "sg.upload"
-        | "sg.upload_thumbnail"
-        | "sg.upload_filmstrip_thumbnail"
-        | "sg.share_thumbnail" => true,
-        "sg.rpc" => params
+    match touches(method) {
+        Some(Touches::SiteAsWriter) => true,
+        Some(Touches::Raw) => params
             .and_then(|params| serde_json::from_str::<Rpc<'_>>(params.get()).ok())
             .is_some_and(|rpc| methods::kind(&rpc.method) != Kind::Read),
         _ => false,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 use sgeventd_protocol::{
-    Manifest, PROTOCOL, RpcError,
+    Manifest, PROTOCOL, RpcError, handshake,
     message::{self, Reason},
 };
 
@@ -43,18 +43,18 @@ impl Task {
         outcome: Result<Box<RawValue>, RpcError>,
         is_candidate: bool,
     ) -> Result<(), JournalError> {
-        match read_manifest(outcome) {
+        match handshake::initialized(outcome) {
             Ok((manifest, raw)) if is_candidate => {
                 if let Some(run) = &mut self.candidate {
                     run.manifest = Some(Arc::new(manifest));
-                    run.raw_manifest = Some(raw);
+                    run.raw_manifest = Some(raw.into());
                     run.handshake_until = None;
                     run.turn = None;
                 }
                 self.step(Input::Validated);
                 Ok(())
             }
-            Ok((manifest, raw)) => self.begin(Arc::new(manifest), raw).await,
+            Ok((manifest, raw)) => self.begin(Arc::new(manifest), raw.into()).await,
             Err(error) if is_candidate => {
                 self.invalid(&error);
                 Ok(())
@@ -176,26 +176,22 @@ impl Task {
     /// The answer to `start`.
     pub(super) fn started(&mut self, outcome: Result<Box<RawValue>, RpcError>) {
         let Some(run) = &mut self.run else { return };
-        match outcome {
-            Ok(result) => {
-                let started: message::Started =
-                    serde_json::from_str(result.get()).unwrap_or_default();
+        match handshake::started(outcome) {
+            Ok(Some(reason)) => {
                 run.handshake_until = None;
                 run.turn = None;
-                if let Some(reason) = started.disable {
-                    let reason = clean(Some(reason), "");
-                    self.step(Input::Refused(Cause::Itself(reason)));
-                    return;
-                }
+                let reason = clean(Some(reason), "");
+                self.step(Input::Refused(Cause::Itself(reason)));
+            }
+            Ok(None) => {
+                run.handshake_until = None;
+                run.turn = None;
                 crate::fail::at("spawn.handshaken");
                 run.phase = Phase::Running;
                 tracing::info!(plugin = %self.name, generation = run.generation.0, "ready");
                 self.step(Input::Ready);
             }
-            Err(error) => {
-                let text = format!("its answer to `start` is an error: {error}");
-                self.failed(Input::HandshakeFailed, text);
-            }
+            Err(error) => self.failed(Input::HandshakeFailed, error),
         }
     }
 
@@ -313,36 +309,6 @@ pub(crate) fn caller(
         background: background.manifest && background.operator,
     };
     Ok((Arc::new(caller), told))
-}
-
-/// Reads the answer to `initialize`.
-///
-/// # Errors
-/// What is wrong with it: an error, another version, every mistake of the manifest.
-pub(crate) fn read_manifest(
-    outcome: Result<Box<RawValue>, RpcError>,
-) -> Result<(Manifest, Arc<RawValue>), String> {
-    #[derive(serde::Deserialize)]
-    struct Wire<'a> {
-        protocol: Option<serde_json::Value>,
-        #[serde(borrow)]
-        manifest: Option<&'a RawValue>,
-    }
-    let result =
-        outcome.map_err(|error| format!("its answer to `initialize` is an error: {error}"))?;
-    let wire: Wire<'_> = serde_json::from_str(result.get()).map_err(|error| {
-        format!("its answer to `initialize` is no object with `protocol` and `manifest`: {error}")
-    })?;
-    let version = wire.protocol.unwrap_or_default();
-    if version != serde_json::json!(PROTOCOL) {
-        return Err(format!(
-            "it speaks version {version} of the protocol; allowed: {PROTOCOL} (`protocol` in its answer to `initialize`)"
-        ));
-    }
-    let raw = wire.manifest.map_or("{}", RawValue::get);
-    let manifest: Manifest = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-    let raw = RawValue::from_string(raw.to_owned()).map_err(|error| error.to_string())?;
-    Ok((manifest, raw.into()))
 }
 
 /// Below it the daemon's log takes nothing, so the plugin need not send it.

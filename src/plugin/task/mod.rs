@@ -19,7 +19,7 @@ mod operate;
 mod start;
 mod tell;
 
-pub(crate) use handshake::{caller, hello, read_manifest};
+pub(crate) use handshake::{caller, hello};
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

@@ -6,11 +6,9 @@
 use std::{fmt, io, path::PathBuf};
 
 use serde_json::json;
+use sgeventd_protocol::ErrorCode;
 
-use crate::{
-    ident::PluginName,
-    services::{Code, RpcError},
-};
+use crate::{ident::PluginName, services::RpcError};
 
 /// A path and what is wrong with it.
 #[derive(Debug)]
@@ -91,10 +89,10 @@ impl FileError {
             Kind::KeptBack => RpcError::permission(message, None),
             Kind::TooLarge { limit, .. } => {
                 let data = json!({ "method": method, "path": self.path, "limit_bytes": limit });
-                RpcError::new(Code::TooLarge, message, &data)
+                RpcError::new(ErrorCode::TooLarge, message, &data)
             }
-            Kind::Io(_) | Kind::Silent { .. } => RpcError::new(Code::Internal, message, &data),
-            _ => RpcError::new(Code::InvalidParams, message, &data),
+            Kind::Io(_) | Kind::Silent { .. } => RpcError::new(ErrorCode::Internal, message, &data),
+            _ => RpcError::new(ErrorCode::InvalidParams, message, &data),
         }
     }
 }

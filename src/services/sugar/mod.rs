@@ -7,6 +7,8 @@ pub(super) mod files;
 mod filters;
 pub(super) mod find;
 pub(super) mod json;
+#[cfg(test)]
+pub(super) mod published;
 pub(super) mod records;
 mod schema;
 #[cfg(test)]

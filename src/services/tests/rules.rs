@@ -1,11 +1,12 @@
 //! Who may call what, and when.
 
 use serde_json::json;
+use sgeventd_protocol::{ErrorCode, calls::CALLS};
 
 use super::support::{Bench, allowing, within};
 use crate::{
     secret::Secret,
-    services::{BothSides, CallContext, Mode, Phase},
+    services::{BothSides, CallContext, Mode, Phase, sugar::published},
     site::tests::server::{Move, Server},
 };
 
@@ -43,6 +44,20 @@ async fn a_credential_is_never_handed_out() {
         let params = json!({ "method": method }).to_string();
         let refused = bench.refused("sg.rpc", &params).await;
         assert_eq!(refused, (-32012, json!({ "needed": null })));
+    }
+}
+
+#[tokio::test]
+async fn what_is_served_before_start_is_what_is_published() {
+    let server = site().await;
+    let bench = Bench::new(&server.url, |_| {});
+    for (method, _) in CALLS {
+        let params = published::enough(method).to_string();
+        let context = CallContext::outside(Phase::Handshake);
+        let answer = bench.call_in(&context, method, &params).await;
+        let is_refused = answer.is_err_and(|error| error.code == ErrorCode::NotStarted);
+        let is_late = published::row(method)["when"] == "started";
+        assert_eq!(is_refused, is_late, "{method}");
     }
 }
 

@@ -11,8 +11,8 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     ident::{EventId, PluginName},
     services::{
-        BothSides, CallContext, Caller, CallerSetup, FIRST_REQUEST_ID, Mode, Observer, OpenEvent,
-        Phase, RpcError, Services, StateError, StateStore, Withheld,
+        BothSides, CallContext, Caller, CallerSetup, Mode, Observer, OpenEvent, Phase, RpcError,
+        Services, StateError, StateStore, Withheld,
     },
     site::{
         permissions::{Granted, Grants},
@@ -156,14 +156,14 @@ impl Bench {
 /// So many open events, with ids from 70 on.
 pub(in crate::services) fn within(events: u64) -> CallContext {
     let open = (0..events).map(|n| OpenEvent {
-        request_id: FIRST_REQUEST_ID + n,
+        request_id: sgeventd_protocol::FIRST_REQUEST_ID + n,
         event_id: EventId(70 + i64::try_from(n).unwrap()),
         session_uuid: Some(format!("uuid-{n}").into()),
     });
     CallContext {
         phase: Phase::Running,
         open: open.collect(),
-        last_request_id: FIRST_REQUEST_ID + 10,
+        last_request_id: sgeventd_protocol::FIRST_REQUEST_ID + 10,
     }
 }
 

@@ -3,11 +3,12 @@
 use std::{fs, time::Duration};
 
 use serde_json::json;
+use sgeventd_protocol::ErrorCode;
 
 use super::Desk;
 use crate::{
     services::{
-        BothSides, Code, Mode,
+        BothSides, Mode,
         tests::support::{Bench, allowing},
     },
     site::{
@@ -283,11 +284,11 @@ async fn what_may_not_be_opened_is_said_before_anything_is_sent() {
         .set_len(PART * 10_001)
         .unwrap();
     for (path, code) in [
-        ("../../etc/passwd", Code::InvalidParams),
-        ("/etc/passwd", Code::Permission),
-        ("none", Code::InvalidParams),
-        ("empty", Code::InvalidParams),
-        ("sparse", Code::TooLarge),
+        ("../../etc/passwd", ErrorCode::InvalidParams),
+        ("/etc/passwd", ErrorCode::Permission),
+        ("none", ErrorCode::InvalidParams),
+        ("empty", ErrorCode::InvalidParams),
+        ("sparse", ErrorCode::TooLarge),
     ] {
         let params = json!({"entity_type": "Shot", "entity_id": 1, "path": path}).to_string();
         assert_eq!(
@@ -395,7 +396,7 @@ async fn a_file_that_becomes_shorter_is_no_fault_of_the_site() {
     };
     let (answer, ()) = tokio::join!(call, cut);
     let error = answer.unwrap_err();
-    assert_eq!(error.code, Code::InvalidParams, "{error}");
+    assert_eq!(error.code, ErrorCode::InvalidParams, "{error}");
     assert!(error.message.contains("became shorter"), "{error}");
 }
 
