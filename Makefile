@@ -4,7 +4,7 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 
-.PHONY: help booted demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop power-cut bench lint fmt audit install-test-needs
+.PHONY: help booted demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop power-cut wires fuzz bench lint fmt audit install-test-needs
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -57,6 +57,14 @@ power-cut: ## cuts the power CUTS times in a record of the daemon, and as often 
 booted: ## the packaged unit under a booted systemd, as root; TREE=folder made by debootstrap, see tests/booted/run
 	cargo build
 	tests/booted/run $(TREE)
+
+wires: ## records anew what plugins in five languages and the daemon say to each other, into protocol/v1/wires
+	SGEVENTD_RECORD=1 cargo test --test it -- --nocapture --exact wires_are_as_published::wires_of_real_plugins_are_as_published
+
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= lines peer handshake manifest
+fuzz: ## made-up bytes for the line reader, the peer and the handshake, FUZZ_SECONDS each; needs nightly and cargo-fuzz
+	@tests/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 bench: ## how fast it is, against bare loops; a table, and bench/latest.json in the target folder
 	cargo bench --bench limits -- $(ROWS)

@@ -4,8 +4,6 @@
 
 use std::fs;
 
-use serde_json::json;
-
 use crate::support::{Daemon, Site, Studio, until};
 
 /// Three handlers of one event: the first works once, the second fails at first, the third wants another attempt.
@@ -50,13 +48,7 @@ async fn a_python_plugin_needs_no_installation_and_cannot_break_its_pipe() {
     daemon
         .plugin_when("chatty", "ready", |plugin| plugin["state"] == "ok")
         .await;
-    let describe = async |words: &str| {
-        let field = json!({ "field_name": "description", "value": words });
-        let update = json!({ "type": "Shot", "id": 1, "fields": [field] });
-        let answer = site.call("update", &update).await;
-        assert_eq!(answer["results"]["description"], words, "{answer}");
-    };
-    describe("one").await;
+    site.describe("one").await;
     let report = daemon
         .plugin_when("chatty", "settled", |plugin| plugin["counts"]["ok"] == 1)
         .await;
@@ -81,7 +73,7 @@ async fn a_python_plugin_needs_no_installation_and_cannot_break_its_pipe() {
             .any(|line| line.contains("ready") && line.contains("generation=2"))
     })
     .await;
-    describe("two").await;
+    site.describe("two").await;
     let settled = daemon
         .plugin_when("chatty", "settled", |plugin| plugin["counts"]["ok"] == 2)
         .await;

@@ -128,7 +128,13 @@ fn many() -> Plugin {
         })
 }
 
+/// A studio with one of the plugins of this file.
 fn studio(site: &Site, name: &str, keys: &str) -> Studio {
+    Studio::new(site).section(&section(name, keys))
+}
+
+/// The section of a plugin of this file.
+pub(crate) fn section(name: &str, keys: &str) -> String {
     let exe = std::env::current_exe().expect("our own file");
     let command = [
         &*exe.display().to_string(),
@@ -137,7 +143,7 @@ fn studio(site: &Site, name: &str, keys: &str) -> Studio {
         "--nocapture",
     ];
     let command = serde_json::to_string(&command).expect("JSON");
-    Studio::new(site).section(&format!("[plugin.{name}]\ncommand = {command}\n{keys}\n"))
+    format!("[plugin.{name}]\ncommand = {command}\n{keys}\n")
 }
 
 #[tokio::test]

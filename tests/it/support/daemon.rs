@@ -15,7 +15,10 @@ use serde_json::Value;
 use sgeventd::admin::{AdminClient as _, client::connect};
 use tokio::process::{Child, Command};
 
-use super::{KEY, LOOK, PATIENCE, Studio, plugin, secrets};
+use super::{
+    KEY, LOOK, PATIENCE, Studio, plugin, secrets,
+    wires::{self, Plugins},
+};
 
 /// The real binary.
 pub(crate) struct Daemon {
@@ -23,6 +26,7 @@ pub(crate) struct Daemon {
     socket: PathBuf,
     log: PathBuf,
     folder: PathBuf,
+    wires: PathBuf,
 }
 
 impl Daemon {
@@ -64,6 +68,7 @@ impl Daemon {
             .arg(config)
             .env_remove("SGEVENTD_SOCKET")
             .env_remove("SGEVENTD_FAILPOINTS")
+            .env("SGEVENTD_WIRES", studio.wires())
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(stdout)
@@ -76,6 +81,7 @@ impl Daemon {
             socket: studio.path("admin.sock"),
             log: studio.path("sgeventd.log"),
             folder: studio.dir.path().to_owned(),
+            wires: studio.wires().to_owned(),
         }
     }
 
@@ -151,10 +157,16 @@ impl Daemon {
         ended.map(|ended| ended.code().unwrap_or(-1))
     }
 
+    /// The key must stand in nothing that it wrote, and what passed through its pipes is what is published.
+    fn judge(&self) {
+        secrets::search(&self.folder, KEY);
+        wires::judge_all(&self.wires, Plugins::MayBeWrong);
+    }
+
     /// Ends it at once.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("it runs");
-        secrets::search(&self.folder, KEY);
+        self.judge();
     }
 
     /// SIGTERM, and the exit code.
@@ -170,7 +182,7 @@ impl Daemon {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             panic!("it does not end\n{log}");
         };
-        secrets::search(&self.folder, KEY);
+        self.judge();
         ended.expect("our child").code()
     }
 }

@@ -17,6 +17,7 @@ mod site;
 pub(crate) mod steered;
 mod studio;
 pub(crate) mod versions;
+pub(crate) mod wires;
 pub(crate) mod yardstick;
 
 use std::time::Duration;

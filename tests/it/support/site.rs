@@ -101,6 +101,14 @@ impl Site {
         serde_json::from_str(body).expect("JSON")
     }
 
+    /// Gives the first Shot another description.
+    pub(crate) async fn describe(&self, words: &str) {
+        let field = json!({ "field_name": "description", "value": words });
+        let update = json!({ "type": "Shot", "id": 1, "fields": [field] });
+        let answer = self.call("update", &update).await;
+        assert_eq!(answer["results"]["description"], words, "{answer}");
+    }
+
     /// The ids that are readable.
     pub(crate) fn truth(&self) -> Vec<i64> {
         self.sandbox.truth()

@@ -18,6 +18,8 @@ use super::{KEY, Site, proof::Judged};
 /// A folder with config, key and plugins.
 pub(crate) struct Studio {
     pub(super) dir: Folder,
+    /// Beside it: what passes through pipes is what plugins say, secrets too.
+    wires: tempfile::TempDir,
     url: String,
     first: i64,
     sections: String,
@@ -58,8 +60,12 @@ impl Studio {
         let key = dir.path().join("site.key");
         fs::write(&key, KEY).expect("a key");
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("its mode");
+        let wires = tempfile::tempdir().expect("a folder");
+        // Daemons of other users write there as well.
+        fs::set_permissions(wires.path(), fs::Permissions::from_mode(0o777)).expect("its mode");
         Self {
             dir,
+            wires,
             url: site.sandbox.url(),
             first: site.truth().into_iter().min().unwrap_or(1),
             sections: String::new(),
@@ -209,6 +215,11 @@ impl Studio {
         fs::write(&path, bytes).expect("a file");
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("its mode");
         self
+    }
+
+    /// The folder where the daemon records what passes through its pipes.
+    pub(crate) fn wires(&self) -> &Path {
+        self.wires.path()
     }
 
     /// A path below the folder.
