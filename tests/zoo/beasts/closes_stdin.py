@@ -9,8 +9,8 @@ import tame
 def start(msg):
     """Ready, and deaf for good."""
     if tame.LIFE == 1:
-        tame.answer(msg, {})
         os.close(0)
+        tame.answer(msg, {})
         tame.sleep_for_ever()
 
 
