@@ -20,6 +20,7 @@ pub mod peer;
 pub mod plugin;
 pub mod process;
 pub mod sandbox;
+pub mod sdk;
 pub mod secret;
 pub mod services;
 pub mod site;

@@ -192,6 +192,8 @@ def run_handler(
     site = sg if sg is not None else FakeShotgun()
     daemon = _Daemon(site, _through_json(dict(state or {})))
     before, plugin._session = plugin._session, daemon
+    level = plugin.log.level
+    plugin.log.setLevel(level or logging.DEBUG)  # one that says nothing has the root's: warnings and worse
     plugin.log.addHandler(daemon.listener)
     try:
         if config is not None:
@@ -200,6 +202,7 @@ def run_handler(
         found = run(handlers, event, lambda _: site)
     finally:
         plugin.log.removeHandler(daemon.listener)
+        plugin.log.setLevel(level)
         plugin._session = before
     ran = tuple(handler.id for handler in handlers)
     return _outcome(found, ran)._replace(

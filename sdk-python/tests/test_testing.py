@@ -68,11 +68,13 @@ class Testing(unittest.TestCase):
         def handler(event):
             plugin.state.set("n", plugin.state.get("n", 0) + plugin.config["step"])
             plugin.log.warning("at %s", event.id)
+            plugin.log.debug("besides")
             plugin.alert("look")
 
         outcome = run_handler(plugin, make_event(id=9), state={"n": 1}, config={"step": 2}).check()
         assert outcome.state == {"n": 3}
-        assert outcome.logs == (("warning", "at 9"),)
+        assert outcome.logs == (("warning", "at 9"), ("debug", "besides"))
+        assert plugin.log.level == 0, "as it was"
         assert outcome.notices == (("alert", {"message": "look"}),)
 
     def test_only_arguments_that_say_something_are_sent(self):

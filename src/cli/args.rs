@@ -45,6 +45,10 @@ pub enum Command {
     /// Dead letters: events that plugins gave up.
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// Make a folder with a plugin that works, its test and a README.
+    New(NewArgs),
+    /// Lay down the package that plugins in a language build on, for their tests and for editors; prints its folder.
+    Sdk(SdkArgs),
     /// What only a person can say about the site.
     #[command(subcommand)]
     Site(SiteCommand),
@@ -86,6 +90,55 @@ pub struct DemoArgs {
     /// Events a second that artists make.
     #[arg(long, default_value_t = 10.0, value_parser = rate, allow_hyphen_values = true)]
     pub rate: f64,
+}
+
+/// `new`
+#[derive(Debug, ClapArgs)]
+pub struct NewArgs {
+    /// What the plugin is called.
+    #[arg(value_name = "NAME", value_parser = super::new::name)]
+    pub name: String,
+    /// What it is written in.
+    #[arg(long, value_enum, default_value_t = Lang::Python)]
+    pub lang: Lang,
+    /// The folder that its folder is made in.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub into: PathBuf,
+}
+
+/// What a new plugin is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lang {
+    /// Python 3.7 or later; the daemon brings the package.
+    Python,
+    /// Rust; the SDK lies in the folder.
+    Rust,
+    /// JavaScript for Node.js, without a package.
+    Node,
+    /// sh and sed.
+    Shell,
+    /// Python with `registerCallbacks`, as for shotgunEvents.
+    Upstream,
+}
+
+/// `sdk`
+#[derive(Debug, ClapArgs)]
+pub struct SdkArgs {
+    /// The language.
+    #[arg(value_enum)]
+    pub lang: SdkLang,
+    /// The folder; one in the cache of this user otherwise.
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+}
+
+/// A language with a package of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SdkLang {
+    /// For `PYTHONPATH`.
+    Python,
+    /// The crate is in `sdk-rust` below it.
+    Rust,
 }
 
 /// `run`

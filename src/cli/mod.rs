@@ -9,6 +9,7 @@ mod check_config;
 mod dead;
 mod demo;
 mod exit;
+mod new;
 mod output;
 mod paste;
 mod plugins;
@@ -44,7 +45,9 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::CheckConfig(check) => check_config::run(&check),
         Command::Demo(args) => demo::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Sdk(args) => new::lay_down(&args),
         Command::Status(status) => status::run(&status),
         Command::Plugins(command) => plugins::run(&command),
         Command::Dead(command) => dead::run(&command),

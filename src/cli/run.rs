@@ -104,7 +104,7 @@ pub(super) fn failure(error: &DaemonError) -> Failure {
         }
         DaemonError::Journal(JournalError::Corrupt(_)) => Exit::State,
         DaemonError::Socket(_) => Exit::Io,
-        DaemonError::Make { .. } => Exit::CannotCreate,
+        DaemonError::Sdk(_) => Exit::CannotCreate,
         DaemonError::Journal(_) | DaemonError::System { .. } | DaemonError::Panic(_) => Exit::Io,
     };
     Failure::new(exit, error)

@@ -6,6 +6,7 @@ use crate::{
     admin::server::SocketError,
     alert, config,
     journal::{JournalError, OpenError, StateError},
+    sdk::UnpackError,
     site,
     telemetry::LogError,
 };
@@ -55,14 +56,9 @@ pub enum DaemonError {
     /// `log.level` cannot be set.
     #[error(transparent)]
     Level(#[from] LogError),
-    /// A folder or file of ours cannot be made.
-    #[error("cannot make {}", path.display())]
-    Make {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// The Python SDK cannot be laid down for plugins.
+    #[error(transparent)]
+    Sdk(#[from] UnpackError),
     /// The operating system refused something that always works.
     #[error("{what}")]
     System {

@@ -15,7 +15,6 @@ mod operate;
 mod reload;
 mod room;
 mod schema;
-mod sdk;
 mod setup;
 mod status;
 mod tell;
@@ -34,7 +33,6 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::DaemonError;
-pub(crate) use sdk::unpack as unpack_sdk;
 
 use crate::{
     admin::{AdminServer as _, Status, server::AdminSocket},
@@ -46,6 +44,7 @@ use crate::{
     journal::{Health, Journal, JournalError, Op, Options, Refused, Sqlite, StateDir},
     plugin::setup::Shared,
     process::{self, Spawner},
+    sdk::{self, Sdk},
     services::Services,
     site::{Session, Site, SiteOptions},
     telemetry::Guard,
@@ -171,6 +170,9 @@ impl Daemon {
             settle: (config.state.settle.wait, config.state.settle.count),
             lag: lags,
         };
+        let sdk = config.state.dir.join("sdk-python");
+        sdk::unpack(Sdk::Python, &sdk)?;
+        sdk::open(&sdk)?;
         let (reports, all_reports) = watch::channel(herd::Reports::default());
         let (herd_orders, inbox) = mpsc::channel(16);
         let herd = herd::Herd {
@@ -178,7 +180,7 @@ impl Daemon {
             sessions: sessions.clone(),
             files: files.collect(),
             calls,
-            sdk: sdk::unpack(&config.state.dir)?,
+            sdk,
             environment: std::env::vars_os().collect(),
             orders: inbox,
             reports,

@@ -49,6 +49,7 @@ mod support;
 mod systemd_hears_of_it;
 mod the_unit;
 mod tidy;
+mod to_begin_with;
 mod traffic_is_what_was_asked_for;
 mod what_was_fuzzed_holds;
 mod wires_are_as_published;

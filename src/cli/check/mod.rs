@@ -20,9 +20,9 @@ use super::{
 use crate::{
     check::{self, CheckError, Options, Report, SCENARIOS},
     config::{PluginSettings, Severity, load},
-    daemon::unpack_sdk,
     plugin::discovery::{self, Found},
     process,
+    sdk::{self, Sdk},
 };
 
 /// Runs the check.
@@ -39,7 +39,9 @@ pub(super) fn run(args: &PluginCheckArgs) -> Result<Exit, Failure> {
     let events = args.events.iter().map(|file| events(file));
     let events = events.collect::<Result<Vec<_>, _>>()?.concat();
     let room = Room::make().map_err(|error| Failure::new(Exit::CannotCreate, &error))?;
-    let sdk = unpack_sdk(&room.0).map_err(|error| super::run::failure(&error))?;
+    let sdk = room.0.join("sdk-python");
+    let unpacked = sdk::unpack(Sdk::Python, &sdk).and_then(|()| sdk::open(&sdk));
+    unpacked.map_err(|error| Failure::new(Exit::CannotCreate, &error))?;
     let options = Options {
         found,
         file: plugin.to_owned(),

@@ -78,9 +78,14 @@ impl Site {
         self.sandbox.summary()[what].as_u64().expect("a number")
     }
 
-    /// One call of the site's API by the script; its whole answer.
+    /// One call of the site's API by the daemon's script; its whole answer.
     pub(crate) async fn call(&self, method: &str, payload: &Value) -> Value {
-        let auth = json!({"script_name": "sgeventd", "script_key": KEY});
+        self.call_by("sgeventd", method, payload).await
+    }
+
+    /// One call of the site's API by a script, `sgeventd` or `other`; its whole answer.
+    pub(crate) async fn call_by(&self, script: &str, method: &str, payload: &Value) -> Value {
+        let auth = json!({"script_name": script, "script_key": KEY});
         let body = json!({"method_name": method, "params": [auth, payload]}).to_string();
         let host = self.sandbox.url().replace("http://", "");
         let request = format!(

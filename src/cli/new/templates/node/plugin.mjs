@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+// my_plugin: logs each Task that gets a certain status, with what it is a Task of.
+//
+// The daemon writes one JSON object per line to stdin. What stands on stdout is the protocol, what stands on stderr our log.
+
+const manifest = {
+  name: "my_plugin",
+  version: "0.1.0",
+  description: "Logs each Task that gets a certain status.",
+  subscriptions: [{ events: { Shotgun_Task_Change: ["sg_status_list"] }, where: [["user", "is_not", "self"]] }],
+  permissions: { sg: ["find:Task"] }, // what it may ask of the site; the operator may allow less
+};
+let config = {}; // [plugin.my_plugin] config = { status = "…" }
+
+/** Runs once for each event; the answer settles it, an exception is a failed attempt. */
+async function onEvent(event, { call, log }) {
+  const status = config.status ?? "fin";
+  if (event.meta?.new_value !== status) return { status: "skip", reason: `the status is not ${status}` };
+  const filters = [["id", "is", event.meta.entity_id]];
+  const task = await call("sg.find_one", { entity_type: "Task", filters, fields: ["content", "entity"] });
+  if (task === null) return { status: "skip", reason: "the Task is gone" };
+  log("info", `task is ${status}: ${task.content} of ${task.entity?.name ?? "nothing"}`);
+  return { status: "ok" };
+}
+
+// From here on it is the same in every plugin.
+
+console.log = console.info = console.error; // a print must not stand between the messages
+const say = (message) => process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
+const open = new Map(); // our calls that wait for their answer
+let calls = 0;
+
+/** What an event's handler may do; each message names the event. */
+const context = (parent) => ({
+  call: (method, params) => {
+    const id = ++calls;
+    say({ id, method, params: { ...params, _meta: { parent } } });
+    return new Promise((resolve, reject) => open.set(id, { resolve, reject }));
+  },
+  log: (level, message) => say({ method: "log", params: { level, message, _meta: { parent } } }),
+});
+
+const methods = {
+  initialize: () => ({ protocol: 1, manifest }),
+  start: (params) => ((config = params.config ?? {}), {}),
+  event: (params, id) => onEvent(params.event, context(id)),
+  shutdown: () => (setImmediate(() => process.exit(0)), {}),
+};
+
+async function onMessage({ id, method, params, result, error }) {
+  if (method === undefined) {
+    const { resolve, reject } = open.get(id) ?? {};
+    open.delete(id);
+    return error ? reject?.(new Error(error.message)) : resolve?.(result);
+  }
+  if (id === undefined) return; // a notification: none that this plugin needs
+  if (!(method in methods)) return say({ id, error: { code: -32601, message: `unknown method ${method}` } });
+  try {
+    say({ id, result: await methods[method](params, id) });
+  } catch (failure) {
+    const data = { type: failure.name, traceback: failure.stack };
+    say({ id, error: { code: -32000, message: failure.message, data } });
+  }
+}
+
+// Not node:readline, which also breaks lines at U+2028: that may stand in anybody's text.
+let rest = "";
+process.stdin.setEncoding("utf8");
+process.stdin.on("data", (text) => {
+  const lines = (rest + text).split("\n");
+  rest = lines.pop();
+  lines.filter((line) => line.trim()).forEach((line) => onMessage(JSON.parse(line)));
+});
+process.stdin.on("end", () => process.exit(0)); // the daemon has gone
