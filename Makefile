@@ -3,6 +3,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
+NEW := src/cli/new/templates
 
 .PHONY: help booted demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop power-cut wires fuzz bench lint fmt audit install-test-needs
 
@@ -73,7 +74,9 @@ lint: $(VENV)/.installed ## formatting, clippy, licences, ruff, mypy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	tests/cargo-deny check bans licenses sources
+	rustfmt --edition 2024 --check $(NEW)/rust/src/main.rs $(NEW)/rust/tests/plugin.rs
 	cd sdk-python && $(abspath $(VENV))/bin/ruff check . && $(abspath $(VENV))/bin/mypy
+	$(VENV)/bin/ruff check --config sdk-python/pyproject.toml --select E,F,B,UP,SIM,RUF --ignore E501 examples $(NEW)
 
 fmt: ## formats everything
 	cargo fmt --all

@@ -50,7 +50,7 @@ pub fn unpack(sdk: Sdk, folder: &Path) -> Result<(), UnpackError> {
             written.map_err(failed(&path))?;
         }
         // A plugin may run as another user, whatever our own mask is.
-        fs::set_permissions(&path, Permissions::from_mode(0o644)).map_err(failed(&path))?;
+        permit(&path, 0o644)?;
         let folders = path.ancestors().skip(1);
         for inside in folders.take_while(|inside| *inside != folder) {
             open(inside)?;
@@ -64,7 +64,16 @@ pub fn unpack(sdk: Sdk, folder: &Path) -> Result<(), UnpackError> {
 /// # Errors
 /// It is not ours.
 pub fn open(folder: &Path) -> Result<(), UnpackError> {
-    fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(failed(folder))
+    permit(folder, 0o755)
+}
+
+/// Gives a path a mode, unless what it has allows as much already: it may be another user's then.
+fn permit(path: &Path, mode: u32) -> Result<(), UnpackError> {
+    let has = |found: fs::Metadata| found.permissions().mode() & mode == mode;
+    if fs::metadata(path).is_ok_and(has) {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed(path))
 }
 
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {

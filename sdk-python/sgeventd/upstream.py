@@ -1,16 +1,13 @@
 """Runs a file that was written for Autodesk's `shotgunEvents`: `registerCallbacks(reg)` and its callbacks.
 
-Example:
-    >>> import os, tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> path = os.path.join(folder.name, "hello.py")
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("def registerCallbacks(reg):\n    reg.registerCallback('s', 'k', print, {'A_New': None})")
-    >>> load(path).manifest()["subscriptions"]
-    [{'id': 'callbacks', 'events': {'A_New': None}}]
-    >>> folder.cleanup()
+Example::
 
-In: the file. Out: a `Plugin` with one handler, which calls the callbacks that want an event, in their order, as upstream does.
+    from sgeventd import upstream
+
+    if __name__ == "__main__":
+        upstream.run("/studio/plugins/my_old_plugin.py")
+
+In: the file. Out: a `Plugin` with one handler, which calls the callbacks that want an event, in their order.
 Never: a key. `sg` is the daemon's session, whatever script a callback was registered with; a connection that the
 file opens by itself is its own affair.
 """
@@ -60,7 +57,7 @@ class Registrar:
     def __init__(self, name: str) -> None:
         self.logger = logging.getLogger("plugin." + name)
         self._callbacks: List[_Callback] = []
-        self._emails: Union[None, bool, List[str]] = None
+        self._emails: Union[bool, List[str], None] = None
 
     def getLogger(self) -> logging.Logger:
         """Returns the plugin's logger."""

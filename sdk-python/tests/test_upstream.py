@@ -104,15 +104,15 @@ class Upstream(unittest.TestCase):
 
     def test_a_file_that_registers_nothing_is_a_plugin_that_gets_nothing(self):
         assert load("def registerCallbacks(reg): pass").manifest()["subscriptions"] == []
-        with self.assertRaisesRegex(AttributeError, "registerCallbacks"):
+        with self.assertRaisesRegex(AttributeError, "registerCallbacks"):  # noqa: PT027
             load("x = 1")
 
     def test_what_upstream_refuses(self):
         reg = upstream.Registrar("p")
         for arguments in [("s", None, print), (None, "k", print), ("", "", print)]:
-            with self.assertRaises(ValueError):
+            with self.assertRaises(ValueError):  # noqa: PT027
                 reg.registerCallback(*arguments)
-        with self.assertRaises(TypeError):
+        with self.assertRaises(TypeError):  # noqa: PT027
             reg.registerCallback("s", "k", "no function")
 
 

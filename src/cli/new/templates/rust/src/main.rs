@@ -28,7 +28,9 @@ fn on_status(event: &Event<'_>, context: &mut Context<'_>) -> Handled {
         return Ok(Outcome::Skip(format!("the status is not {status}")));
     }
     let by_id = json!([["id", "is", meta["entity_id"]]]);
-    let task = context.sg().find_one("Task", by_id, &["content", "entity"])?;
+    let task = context
+        .sg()
+        .find_one("Task", by_id, &["content", "entity"])?;
     let Some(task) = task else {
         return Ok(Outcome::Skip("the Task is gone".to_owned()));
     };

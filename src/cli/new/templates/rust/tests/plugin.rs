@@ -24,7 +24,11 @@ impl Started {
             .expect("the plugin's program");
         let input = child.stdin.take().expect("it is piped");
         let output = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let mut started = Self { child, input, output };
+        let mut started = Self {
+            child,
+            input,
+            output,
+        };
         started.write(json!({ "id": 1, "method": "initialize", "params": { "protocol": { "supported": [1] } } }));
         assert_eq!(started.read()["result"]["protocol"], 1);
         started.write(json!({ "id": 2, "method": "start", "params": { "config": config } }));
@@ -62,9 +66,13 @@ fn a_final_task_is_logged() {
     plugin.change("fin");
     let call = plugin.read();
     assert_eq!(call["method"], "sg.find_one");
-    let found = json!({ "type": "Task", "id": 7, "content": "comp", "entity": { "name": "sh010" } });
+    let found =
+        json!({ "type": "Task", "id": 7, "content": "comp", "entity": { "name": "sh010" } });
     plugin.write(json!({ "id": call["id"], "result": found }));
-    assert_eq!(plugin.read()["params"]["message"], "task is fin: comp of sh010");
+    assert_eq!(
+        plugin.read()["params"]["message"],
+        "task is fin: comp of sh010"
+    );
     assert_eq!(plugin.read()["result"]["status"], "ok");
     plugin.end();
 }
