@@ -32,7 +32,7 @@ const ASKED: &[u8] = b"accept-encoding";
 const REPLACED: &[u8] = b"x-not-compresse";
 
 /// Milliseconds on the clock that all processes share.
-fn now_ms() -> f64 {
+pub(crate) fn now_ms() -> f64 {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has one");
     now.tv_sec() as f64 * 1e3 + now.tv_nsec() as f64 / 1e6
 }
@@ -55,7 +55,7 @@ impl Stamps {
 }
 
 /// When the first answer that holds an id passed.
-type Passed = Arc<Mutex<BTreeMap<i64, f64>>>;
+pub(crate) type Passed = Arc<Mutex<BTreeMap<i64, f64>>>;
 
 /// Measures.
 pub(crate) fn rows(bench: &Bench) -> Vec<Row> {
@@ -72,7 +72,8 @@ pub(crate) fn rows(bench: &Bench) -> Vec<Row> {
     ]
 }
 
-fn percentile(all: &[f64], share: f64) -> f64 {
+/// The value below which a share of them lies.
+pub(crate) fn percentile(all: &[f64], share: f64) -> f64 {
     let mut all = all.to_vec();
     all.sort_by(f64::total_cmp);
     #[expect(
@@ -125,7 +126,7 @@ async fn measure(folder: &Path) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// A relay to the site: returns its address.
-async fn relay(site: &str, passed: Passed) -> String {
+pub(crate) async fn relay(site: &str, passed: Passed) -> String {
     let target = site.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));

@@ -5,6 +5,7 @@
 
 mod bench;
 mod catch_up;
+mod crowd;
 mod deliveries;
 mod idle;
 mod journal;
@@ -15,6 +16,7 @@ mod process;
 mod report;
 mod sandbox;
 mod stage;
+mod starts;
 mod unwanted;
 
 use std::process::ExitCode;
@@ -34,6 +36,9 @@ fn parts() -> Vec<Part> {
         part("unwanted", unwanted::rows),
         part("idle", idle::idle),
         part("growth", idle::growth),
+        part("crowd", crowd::rows),
+        part("starts", starts::many),
+        part("restart", starts::again),
         part("sandbox", sandbox::rows),
     ]
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use sgeventd_plugin::{Outcome, Plugin};
 
-use crate::{deliveries, latency};
+use crate::{crowd, deliveries, latency, starts};
 
 /// A plugin that takes events of one type and does nothing: then come its name and the type.
 pub(crate) const WORD: &str = "__plugin";
@@ -13,6 +13,12 @@ pub(crate) const WORD: &str = "__plugin";
 pub(crate) const TIMED: &str = "__timed";
 /// A plugin that writes down when it was handed each event: then comes its file.
 pub(crate) const STAMPS: &str = "__stamps";
+/// The same for events of one type: then come the type and its file.
+pub(crate) const CROWD: &str = "__crowd";
+/// An animal of the zoo: then comes its vice.
+pub(crate) const BEAST: &str = "__beast";
+/// A plugin that dies once: then come the type of its event and its file.
+pub(crate) const MORTAL: &str = "__mortal";
 /// The other end of a bare loop.
 pub(crate) const ECHO: &str = "__echo";
 
@@ -36,6 +42,15 @@ pub(crate) fn run() -> Option<ExitCode> {
                 Ok(Outcome::Ok)
             })
         }
+        [CROWD, kind, file] => {
+            let mut stamps = latency::Stamps::new(file);
+            Plugin::new("crowd").on(kind, &[], move |event, _context| {
+                stamps.event(event.id())?;
+                Ok(Outcome::Ok)
+            })
+        }
+        [MORTAL, kind, file] => starts::mortal(kind, file),
+        [BEAST, vice] => return Some(crowd::beast(vice)),
         [ECHO, _] => {
             deliveries::echo();
             return Some(ExitCode::SUCCESS);
