@@ -181,12 +181,14 @@ fn every_example_passes_unedited() {
         .flatten()
     {
         let folder: PathBuf = entry.path();
-        if folder.join("plugin.toml").exists() {
+        // One that is compiled is checked where it is built: `examples.rs`.
+        let text = fs::read_to_string(folder.join("plugin.toml")).unwrap_or_default();
+        if text.contains("./") && !text.contains("target/") {
             passes(&folder);
             count += 1;
         }
     }
-    assert!(count >= 4, "{count}");
+    assert!(count >= 6, "{count}");
 }
 
 #[test]

@@ -150,6 +150,13 @@ async fn cut_duration_is_what_cut_in_and_out_say() {
     assert!(built.expect("cargo").success(), "the example builds");
     let target = Path::new(env!("CARGO_BIN_EXE_sgeventd"));
     let program = target.with_file_name("examples").join("cut_duration");
+    let checked = Command::new(env!("CARGO_BIN_EXE_sgeventd"))
+        .arg("check")
+        .arg(&program)
+        .output()
+        .expect("our own binary");
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(0), "{said}");
     let command = serde_json::to_string(&[program]).expect("JSON");
     let studio =
         Studio::new(&site).section(&format!("[plugin.cut_duration]\ncommand = {command}\n"));

@@ -1,4 +1,4 @@
-//! `sgeventd new`: a folder for each language whose test passes and whose plugin works, unedited; refusals that say what is allowed.
+//! `sgeventd new`: a folder for each language whose test and check pass and whose plugin works, unedited; refusals that say what is allowed.
 
 use std::{
     fs,
@@ -82,6 +82,8 @@ fn make(plugins: &Path, lang: &str, test: &str) {
     }
     let tested = shell(&plugins.join(&name), test);
     assert_eq!(tested.status.code(), Some(0), "{lang}: {}", said(&tested));
+    let checked = shell(plugins, &format!("sgeventd check {name}"));
+    assert_eq!(checked.status.code(), Some(0), "{lang}: {}", said(&checked));
     let readme = fs::read_to_string(plugins.join(&name).join("README.md")).expect("a README");
     assert!(readme.starts_with(&format!("# {name}\n")) && !readme.contains("my_plugin"));
 }
