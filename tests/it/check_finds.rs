@@ -63,8 +63,12 @@ fn is_found_by(fault: &str, rule: &str, scenario: &str) {
     let output = check(&plugin, &["--json", "--timeout", "3s"]);
     let report = json(&output);
     let found = faults(&report);
+    // A call outside of events that is under way when the next event comes is that event's by the protocol.
+    let also = (fault == "calls_in_the_background").then_some("ends-early");
     assert!(
-        found.iter().all(|(name, _)| *name == rule),
+        found
+            .iter()
+            .all(|(name, _)| *name == rule || Some(*name) == also),
         "{found:?}: {report:#}"
     );
     let is_there = found.iter().any(|(_, name)| *name == scenario);
