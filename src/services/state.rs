@@ -4,7 +4,7 @@
 //! Never: another plugin's keys, a value rebuilt.
 
 use futures::future::BoxFuture;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{json, value::RawValue};
 use sgeventd_protocol::ErrorCode;
 
@@ -58,8 +58,13 @@ pub trait StateStore: Send + Sync {
 #[derive(Deserialize)]
 struct Params<'a> {
     key: String,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "there")]
     value: Option<&'a RawValue>,
+}
+
+/// A value that is there, `null` too.
+fn there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
 }
 
 /// Answers one of the three methods.
@@ -81,8 +86,10 @@ pub(super) async fn answer(
         "state.get" => return got(store.get(plugin, key).await.map_err(failed)?),
         "state.delete" => store.delete(plugin, key).await,
         _ => {
-            // A value that is null reads as none afterwards, which is what `value: null` means.
-            let value = params.value.unwrap_or(RawValue::NULL);
+            // A value that is null reads as none afterwards; one that was forgotten is no wish to forget.
+            let value = params
+                .value
+                .ok_or_else(|| RpcError::params(method, "missing field `value`".to_owned()))?;
             if value.get().len() > VALUE_BYTES {
                 return Err(value_too_large(value.get().len()));
             }

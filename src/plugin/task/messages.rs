@@ -110,7 +110,9 @@ impl Task {
         match answer {
             Answer::Ok { errors } => {
                 for message in errors {
-                    self.plugin_error(clean(Some(message), ""));
+                    let message = clean(Some(message), "");
+                    tracing::error!(plugin = %self.name, %message, "an event is done, with an error");
+                    self.plugin_error(message);
                 }
                 Disposition::Ok
             }

@@ -218,6 +218,20 @@ async fn state_is_kept_per_plugin_and_limited() {
     assert_eq!(bench.refused("state.set", &half("b")).await.0, -32014);
     assert_eq!(bench.refused("state.get", "{}").await.0, -32602);
     assert_eq!(bench.refused("state.get", r#"{"key":""}"#).await.0, -32602);
+    assert_eq!(bench.refused("state.set", r#"{"key":"a"}"#).await.0, -32602);
+    assert!(
+        call("state.get", r#"{"key":"a"}"#)
+            .await
+            .unwrap()
+            .contains("xxx"),
+        "nothing is forgotten by a call that forgot its value"
+    );
+    assert_eq!(
+        call("state.set", r#"{"key":"a","value":null}"#)
+            .await
+            .unwrap(),
+        "{}"
+    );
 }
 
 #[tokio::test]
