@@ -17,7 +17,7 @@ pub(crate) const STAMPS: &str = "__stamps";
 pub(crate) const CROWD: &str = "__crowd";
 /// An animal of the zoo: then comes its vice.
 pub(crate) const BEAST: &str = "__beast";
-/// A plugin that dies once: then come the type of its event and its file.
+/// A plugin that dies once: then come the number of that event and its file.
 pub(crate) const MORTAL: &str = "__mortal";
 /// The other end of a bare loop.
 pub(crate) const ECHO: &str = "__echo";
@@ -49,7 +49,7 @@ pub(crate) fn run() -> Option<ExitCode> {
                 Ok(Outcome::Ok)
             })
         }
-        [MORTAL, kind, file] => starts::mortal(kind, file),
+        [MORTAL, turn, file] => starts::mortal(turn, file),
         [BEAST, vice] => return Some(crowd::beast(vice)),
         [ECHO, _] => {
             deliveries::echo();
