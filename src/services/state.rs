@@ -89,7 +89,7 @@ pub(super) async fn answer(
             // A value that is null reads as none afterwards; one that was forgotten is no wish to forget.
             let value = params
                 .value
-                .ok_or_else(|| RpcError::params(method, "missing field `value`".to_owned()))?;
+                .ok_or_else(|| RpcError::params(method, "missing field `value`"))?;
             if value.get().len() > VALUE_BYTES {
                 return Err(value_too_large(value.get().len()));
             }
