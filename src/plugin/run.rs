@@ -234,8 +234,9 @@ impl Run {
                     return Happened::Exited;
                 }
                 Some(done) = self.answers.1.recv() => return Happened::Call(done),
-                Some(line) = next_line(first) => return Happened::Printed(line),
-                Some(line) = next_line(second) => return Happened::Printed(line),
+                // Its end is looked at above: it may be the last thing that a process leaves.
+                line = next_line(first) => if let Some(line) = line { return Happened::Printed(line) },
+                line = next_line(second) => if let Some(line) = line { return Happened::Printed(line) },
                 () = sleep_until(wake) => {}
             }
         }
@@ -330,10 +331,11 @@ fn two(lines: &mut [Lines]) -> (Option<&mut Lines>, Option<&mut Lines>) {
     }
 }
 
+/// The next line, and none at the end, which is told once: after it there is nothing to wait for.
 async fn next_line(lines: Option<&mut Lines>) -> Option<Line> {
-    match lines {
+    match lines.filter(|lines| !lines.is_ended()) {
         Some(lines) => lines.next().await,
-        None => None,
+        None => std::future::pending().await,
     }
 }
 
@@ -341,5 +343,22 @@ pub(super) async fn sleep_until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_log_wakes_whoever_waits_and_is_told_once() {
+        let (theirs, ours) = pipe::pipe().expect("a pipe");
+        let mut lines = Lines::new(ours, Clock::start());
+        drop(theirs);
+        assert!(next_line(Some(&mut lines)).await.is_none());
+        assert!(futures::poll!(pin!(next_line(Some(&mut lines)))).is_pending());
+        assert!(futures::poll!(pin!(next_line(None))).is_pending());
     }
 }
