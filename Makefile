@@ -4,6 +4,8 @@ VENV := $(TARGET)/venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 NEW := src/cli/new/templates
+# Most of a test's time goes to waiting for processes: twice as many at once as there are cores.
+TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: help booted demo test forget-proof test-rust test-simulate test-python simulate mutants kill-loop power-cut wires fuzz bench lint fmt audit install-test-needs
 
@@ -29,7 +31,7 @@ $(VENV)/.installed: tests/requirements.txt
 
 test-rust:
 	cargo build --workspace
-	RUST_BACKTRACE=0 SGEVENTD_TEST_PYTHON=$(abspath $(PY)) cargo test --workspace
+	RUST_TEST_THREADS=$(TEST_THREADS) RUST_BACKTRACE=0 SGEVENTD_TEST_PYTHON=$(abspath $(PY)) cargo test --workspace
 
 test-simulate:
 	cargo run --release --quiet -p sgeventd-simulate -- --seeds 1000 --coverage --at-least 200 --proof $(TARGET)/proof/runs

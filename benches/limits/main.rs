@@ -18,6 +18,7 @@ mod sandbox;
 mod stage;
 mod starts;
 mod unwanted;
+mod wire;
 
 use std::process::ExitCode;
 

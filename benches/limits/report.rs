@@ -23,8 +23,8 @@ pub(crate) struct Row {
     pub(crate) ratio: Option<f64>,
     /// As people read it: `≥ 80 %`.
     pub(crate) goal: String,
-    /// True when the goal is reached.
-    pub(crate) met: bool,
+    /// True when the goal is reached; none where there is no goal.
+    pub(crate) met: Option<bool>,
 }
 
 impl Row {
@@ -94,10 +94,18 @@ impl Row {
         Self::new(name, (value, unit), None, goal, value >= bound)
     }
 
+    /// What nothing is asked of.
+    pub(crate) fn shown(name: impl Into<String>, (value, unit): (f64, &'static str)) -> Self {
+        Self {
+            met: None,
+            ..Self::new(name, (value, unit), None, "-".to_owned(), true)
+        }
+    }
+
     /// The same row, with a lower bound besides.
     pub(crate) fn and_at_least(mut self, bound: f64) -> Self {
         let _infallible = write!(self.goal, ", ≥ {}", number(bound));
-        self.met &= self.value >= bound;
+        self.met = self.met.map(|met| met && self.value >= bound);
         self
     }
 
@@ -122,7 +130,7 @@ impl Row {
             limit,
             ratio: limit.map(|limit| value / limit),
             goal,
-            met,
+            met: Some(met),
         }
     }
 }
@@ -143,7 +151,11 @@ impl Report {
             let ratio = row
                 .ratio
                 .map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
-            let met = if row.met { "met" } else { "MISSED" };
+            let met = match row.met {
+                Some(true) => "met",
+                Some(false) => "MISSED",
+                None => "",
+            };
             let value = format!("{} {}", number(row.value), row.unit);
             [
                 row.name.clone(),

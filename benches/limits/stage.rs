@@ -29,8 +29,10 @@ use tokio::time::Instant;
 use crate::{plugin, process};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sgeventd");
-const SCRIPT: &str = "sgeventd";
-const KEY: &str = "a-key-of-the-bench";
+/// Who asks.
+pub(crate) const SCRIPT: &str = "sgeventd";
+/// Its key.
+pub(crate) const KEY: &str = "a-key-of-the-bench";
 /// No measurement takes longer.
 const PATIENCE: Duration = Duration::from_secs(170);
 /// How often a state is looked at: seldom enough that looking costs the daemon nothing that counts.

@@ -132,12 +132,13 @@ async fn a_site_that_names_a_pause_gets_it() {
         site.work(3);
         down(&daemon, &kind.replace("http", "HTTP ")).await;
         back(&daemon, &site, &studio).await;
-        let asked = site.asked_since(begun);
-        let those = asked.windows(2).take(2);
-        let those: Vec<f64> = those.map(|two| (two[1] - two[0]).as_secs_f64()).collect();
+        // The first that failed may have been asked before the order was given.
+        let asked = site.asked_since(begun - Duration::from_secs(1));
+        let waits = asked.windows(2).map(|two| (two[1] - two[0]).as_secs_f64());
+        let those: Vec<f64> = waits.skip_while(|wait| *wait < 1.0).take(2).collect();
         let least = those.iter().copied().fold(f64::MAX, f64::min);
         // Never sooner; later when the machine is busy, but not each time. To the second: `a_site_that_names_pauses_for_minutes`.
-        assert!((2.0..3.0).contains(&least), "{asked:?}");
+        assert!(those.len() == 2 && (2.0..3.0).contains(&least), "{asked:?}");
         pauses.extend(those);
     }
     ends_well(daemon, &site, &studio).await;
