@@ -79,6 +79,9 @@ pub enum Item {
     },
 }
 
+/// An empty line costs as much as so many bytes that are passed over.
+const EMPTY: usize = 64;
+
 /// The reader's memory between chunks.
 #[derive(Debug)]
 pub struct Codec {
@@ -91,6 +94,8 @@ pub struct Codec {
     line_max: usize,
     /// Bytes of the line that is being thrown away; none: lines are kept.
     discarding: Option<usize>,
+    /// Bytes that said nothing since somebody asked.
+    wasted: usize,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +128,7 @@ impl Codec {
             searched: 0,
             line_max,
             discarding: None,
+            wasted: 0,
         }
     }
 
@@ -134,6 +140,17 @@ impl Codec {
             self.start = 0;
         }
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Bytes that became no item: what was thrown away of a line beyond the cap, and empty lines at what they cost.
+    #[must_use]
+    pub fn wasted(&self) -> usize {
+        self.wasted
+    }
+
+    /// The same, which begins at zero again.
+    pub fn take_wasted(&mut self) -> usize {
+        std::mem::take(&mut self.wasted)
     }
 
     /// True when a further call of [`Self::next_item`] may yield something without more bytes.
@@ -155,6 +172,7 @@ impl Codec {
             self.start = end + 1;
             self.searched = self.start;
             if is_discarded {
+                self.wasted += end + 1 - start;
                 continue;
             }
             if end - start > self.line_max {
@@ -168,6 +186,7 @@ impl Codec {
             if items.first.is_some() {
                 return Some(items);
             }
+            self.wasted += EMPTY + end - start;
         }
     }
 
@@ -191,6 +210,7 @@ impl Codec {
         let bytes = self.buffer.len() - self.start;
         if let Some(discarded) = &mut self.discarding {
             *discarded += bytes;
+            self.wasted += bytes;
             self.clear();
             return None;
         }

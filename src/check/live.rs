@@ -115,7 +115,7 @@ impl<'a> Live<'a> {
             [one, other, ..] => (Some(one), Some(other)),
         };
         tokio::select! {
-            turn = self.peer.turn(&mut self.items), if !self.is_eof || !self.peer.is_flushed() => {
+            turn = self.peer.turn(&mut self.items, true), if !self.is_eof || !self.peer.is_flushed() => {
                 self.is_eof |= matches!(turn, Turn::Eof | Turn::Broken(_));
                 self.take_items();
             }
@@ -154,7 +154,7 @@ impl<'a> Live<'a> {
                 return;
             }
             tokio::select! {
-                turn = self.peer.turn(&mut self.items), if !self.is_eof => {
+                turn = self.peer.turn(&mut self.items, true), if !self.is_eof => {
                     self.is_eof |= matches!(turn, Turn::Eof | Turn::Broken(_));
                     self.take_items();
                 }

@@ -4,6 +4,7 @@
 //! would stand still for ever. Never: a decision about what a message means.
 
 mod limit;
+mod noise;
 mod record;
 
 use std::{
@@ -18,6 +19,7 @@ use sgeventd_protocol::{Codec, Item, Side};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use limit::RateLimit;
+pub use noise::Noise;
 
 /// A plugin that lets so many bytes lie unread while it goes on calling counts as hung.
 pub const UNREAD_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -29,6 +31,8 @@ const TURN_MAX: usize = 100;
 const OUT_KEPT: usize = 256 * 1024;
 /// One read.
 const READ_BYTES: usize = 64 * 1024;
+/// So much that says nothing is worth a word.
+const WASTED_MIN: usize = READ_BYTES;
 
 /// Sees every line that passes.
 pub trait Tap: Send {
@@ -43,6 +47,8 @@ pub trait Tap: Send {
 pub enum Turn {
     /// Messages were read; there may be more.
     Messages,
+    /// So many bytes were passed over that are no item: empty lines, or a line without end.
+    Noise(usize),
     /// The plugin closed its input: what is written to it is lost. Told once.
     Deaf,
     /// The plugin closed its output.
@@ -156,19 +162,27 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         self.waiting.clear();
     }
 
-    /// Writes what can be written and reads what is there: at most 100 messages, appended to `items`. After so many the task
-    /// yields, for a plugin that never ends its speech would keep the thread else.
+    /// Writes what can be written and, with `reads`, reads what is there: at most 100 messages, appended to `items`. After so many
+    /// the task yields, for a plugin that never ends its speech would keep the thread else.
     ///
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
-    pub async fn turn(&mut self, items: &mut Vec<Item>) -> Turn {
-        poll_fn(|cx| self.poll_turn(cx, items)).await
+    pub async fn turn(&mut self, items: &mut Vec<Item>, reads: bool) -> Turn {
+        poll_fn(|cx| self.poll_turn(cx, items, reads)).await
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>, items: &mut Vec<Item>) -> Poll<Turn> {
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        items: &mut Vec<Item>,
+        reads: bool,
+    ) -> Poll<Turn> {
         self.poll_write(cx);
         if std::mem::take(&mut self.is_deaf) {
             return Poll::Ready(Turn::Deaf);
+        }
+        if !reads {
+            return Poll::Pending;
         }
         if std::mem::take(&mut self.yields) {
             cx.waker().wake_by_ref();
@@ -177,6 +191,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Peer<R, W> {
         loop {
             if self.take_items(items) {
                 return Poll::Ready(Turn::Messages);
+            }
+            if self.codec.wasted() >= WASTED_MIN {
+                return Poll::Ready(Turn::Noise(self.codec.take_wasted()));
             }
             let Some(reader) = &mut self.reader else {
                 return Poll::Pending;
@@ -280,11 +297,39 @@ mod tests {
         let mut items = Vec::new();
         while items.len() < 200 || !peer.is_flushed() {
             tokio::select! {
-                _ = peer.turn(&mut items) => {}
+                _ = peer.turn(&mut items, true) => {}
                 () = tokio::task::yield_now(), if items.len() >= 200 => {}
             }
         }
         plugin.await.expect("the plugin read all");
+    }
+
+    #[tokio::test]
+    async fn while_it_rests_it_writes_and_what_says_nothing_is_told() {
+        let (ours, mut theirs) = duplex(1 << 20);
+        let (reader, writer) = tokio::io::split(ours);
+        let mut peer = Peer::new(reader, writer, 1 << 10, None);
+        let mut items = Vec::new();
+        let flood = [b"\n".repeat(100_000), b"x".repeat(200_000)].concat();
+        theirs.write_all(&flood).await.expect("a pipe");
+        theirs.write_all(b"\nhello\n").await.expect("a pipe");
+        peer.queue(|out| out.extend_from_slice(b"ping\n"));
+        {
+            let mut resting = std::pin::pin!(peer.turn(&mut items, false));
+            assert!(futures::poll!(&mut resting).is_pending());
+        }
+        let mut ping = [0; 5];
+        theirs.read_exact(&mut ping).await.expect("it was written");
+        assert!(items.is_empty());
+        let mut wasted = 0;
+        while items.len() < 2 {
+            if let Turn::Noise(bytes) = peer.turn(&mut items, true).await {
+                wasted += bytes;
+            }
+        }
+        assert!(matches!(&items[0], Item::TooLong { .. }), "{items:?}");
+        assert!(matches!(&items[1], Item::Stray(text) if text == "hello"));
+        assert!(wasted > 100_000 * 64, "{wasted}");
     }
 
     #[tokio::test]
@@ -296,7 +341,7 @@ mod tests {
         theirs.write_all(&flood).await.expect("a pipe");
         let (mut items, mut yielded) = (Vec::new(), 0);
         while items.len() < 10 * TURN_MAX {
-            let mut turn = std::pin::pin!(peer.turn(&mut items));
+            let mut turn = std::pin::pin!(peer.turn(&mut items, true));
             while futures::poll!(&mut turn).is_pending() {
                 yielded += 1;
             }
@@ -312,8 +357,8 @@ mod tests {
         drop(heard);
         peer.queue(|out| out.push(b'\n'));
         let mut items = Vec::new();
-        assert!(matches!(peer.turn(&mut items).await, Turn::Deaf));
-        let next = peer.turn(&mut items);
+        assert!(matches!(peer.turn(&mut items, true).await, Turn::Deaf));
+        let next = peer.turn(&mut items, true);
         assert!(futures::poll!(std::pin::pin!(next)).is_pending());
     }
 
@@ -328,7 +373,7 @@ mod tests {
             .expect("a pipe");
         drop(theirs);
         let mut items = Vec::new();
-        while !matches!(peer.turn(&mut items).await, Turn::Eof) {}
+        while !matches!(peer.turn(&mut items, true).await, Turn::Eof) {}
         assert_eq!(items.len(), 2);
     }
 
@@ -343,7 +388,7 @@ mod tests {
             peer.queue(|out| out.extend_from_slice(&[b'x'; 1024]));
             tokio::select! {
                 biased;
-                _ = peer.turn(&mut items) => {}
+                _ = peer.turn(&mut items, true) => {}
                 () = std::future::ready(()) => {}
             }
             theirs.read_exact(&mut read[..1000]).await.expect("a pipe");

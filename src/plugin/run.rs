@@ -17,7 +17,7 @@ use super::flight::Flights;
 use crate::{
     clock::{Clock, Mono},
     ident::{EventId, Generation, Seq},
-    peer::{Peer, RateLimit, Tap, Turn},
+    peer::{Noise, Peer, RateLimit, Tap, Turn},
     process::{Child, Exit, Ladder, Line, Lines},
     services::{CallContext, Caller, OpenEvent, Phase, RpcError},
 };
@@ -27,6 +27,11 @@ const ANSWERS: usize = 64;
 /// Stray lines and notifications, and their bytes, a second.
 const TALK_PER_SECOND: u32 = 200;
 const TALK_BYTES_PER_SECOND: usize = 512 * 1024;
+/// What is of no use is read no faster, in bytes a second, once so much was read: who floods its pipe must not cost the others a core.
+const NOISE_PER_SECOND: usize = 8 * 1024 * 1024;
+const NOISE_BURST: usize = 16 * 1024 * 1024;
+/// So many bytes that are passed over cost as much as one of a line.
+const PASSED_OVER: usize = 16;
 /// Last words are read for so long after the end.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A process that closed a pipe is given so long to end by itself.
@@ -119,6 +124,8 @@ pub(super) struct Run {
     pub(super) calls_made: u64,
     pub(super) answers: (mpsc::Sender<CallDone>, mpsc::Receiver<CallDone>),
     pub(super) talk: RateLimit,
+    /// Stray output, dropped notifications, answers to nothing, calls that were refused.
+    pub(super) noise: Noise,
     pub(super) has_stray: bool,
     pub(super) stdout: String,
     pub(super) odd_answers: u64,
@@ -167,6 +174,7 @@ impl Run {
             calls_made: 0,
             answers: mpsc::channel(ANSWERS),
             talk: RateLimit::new(TALK_PER_SECOND, TALK_BYTES_PER_SECOND),
+            noise: Noise::new(NOISE_PER_SECOND, NOISE_BURST),
             has_stray: false,
             stdout: String::new(),
             odd_answers: 0,
@@ -210,13 +218,23 @@ impl Run {
             {
                 return Happened::Closed(what);
             }
+            // Of one that has ended there is no more than a pipe holds.
+            let rest = match self.exit {
+                Some(_) => None,
+                None => self.noise.rests_until(self.clock.now().mono),
+            };
             let wake = self.words_until.or(self.closed.map(|(_, at)| at));
+            let wake = wake.into_iter().chain(rest).min();
             let wake = wake.map(|at| self.clock.instant(at));
             let (first, second) = two(&mut self.lines);
             tokio::select! {
-                turn = self.peer.turn(&mut self.items), if !self.is_eof || !self.peer.is_flushed() => {
+                turn = self.peer.turn(&mut self.items, rest.is_none()), if !self.is_eof || !self.peer.is_flushed() => {
                     let closed = match turn {
                         Turn::Messages => None,
+                        Turn::Noise(bytes) => {
+                            self.noise.add(bytes / PASSED_OVER, self.clock.now().mono);
+                            None
+                        }
                         Turn::Deaf => Some("input"),
                         Turn::Eof | Turn::Broken(_) => Some("output"),
                     };

@@ -87,7 +87,7 @@ async fn the_twenty_line_plugin_speaks() {
         peer.queue(|out| write::request(out, id, method, &params));
         while answers.len() < (id - 1_000_000) as usize {
             assert!(
-                matches!(within(peer.turn(&mut answers)).await, Turn::Messages),
+                matches!(within(peer.turn(&mut answers, true)).await, Turn::Messages),
                 "{method}: it ended"
             );
         }

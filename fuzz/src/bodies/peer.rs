@@ -213,7 +213,7 @@ impl Trial {
     fn turn(&mut self) -> bool {
         let before = self.items.len();
         let mut context = Context::from_waker(Waker::noop());
-        let turn = pin!(self.peer.turn(&mut self.items)).poll(&mut context);
+        let turn = pin!(self.peer.turn(&mut self.items, true)).poll(&mut context);
         assert!(
             self.items.len() - before <= TURN_MAX,
             "a turn without an end"
@@ -223,7 +223,7 @@ impl Trial {
         self.is_closed |= world.is_deaf && world.got.len() < self.queued.len();
         match turn {
             Poll::Pending => false,
-            Poll::Ready(Turn::Messages | Turn::Deaf) => true,
+            Poll::Ready(Turn::Messages | Turn::Noise(_) | Turn::Deaf) => true,
             Poll::Ready(end) => {
                 assert!(self.end.is_none(), "it ends twice");
                 self.end = Some(end);

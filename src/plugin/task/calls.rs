@@ -52,7 +52,10 @@ impl Task {
         };
         let caller = match caller {
             Ok(caller) => caller,
-            Err(error) => return run.peer.queue(|out| write::error(out, &id, &error)),
+            Err(error) => {
+                run.noise.add(0, now);
+                return run.peer.queue(|out| write::error(out, &id, &error));
+            }
         };
         let named: CallParams = params
             .as_ref()

@@ -90,7 +90,10 @@ impl Task {
                     ladder.answered(now.mono);
                 }
             }
-            Answered::Again | Answered::Unknown => self.odd_answer(&id.to_string(), is_candidate),
+            Answered::Again | Answered::Unknown => {
+                run.noise.add(0, now.mono);
+                self.odd_answer(&id.to_string(), is_candidate);
+            }
         }
         Ok(())
     }
@@ -167,6 +170,7 @@ impl Task {
         };
         let bytes = params.map_or(0, |params| params.get().len());
         if !run.talk.allows(bytes.min(STRAY_MAX), now.mono) {
+            run.noise.add(bytes, now.mono);
             return;
         }
         let text = params.map_or("null", RawValue::get);
@@ -256,6 +260,7 @@ impl Task {
         let Some(run) = self.slot(is_candidate) else {
             return;
         };
+        run.noise.add(length(&item), now.mono);
         match item {
             Item::Unasked { id } => self.odd_answer(&id, is_candidate),
             Item::TooLong { id, bytes } => {
@@ -293,6 +298,15 @@ impl Task {
             }
             _ => {}
         }
+    }
+}
+
+/// Of what is no message for us, in bytes.
+fn length(item: &Item) -> usize {
+    match item {
+        Item::Stray(text) => text.len(),
+        Item::TooLong { bytes, .. } => *bytes,
+        _ => 0,
     }
 }
 

@@ -44,7 +44,11 @@ async fn floods_stderr() {
 
 #[tokio::test]
 async fn floods_stdout() {
+    let began = tokio::time::Instant::now();
     is_drained("floods_stdout").await;
+    // Two events with 400 000 lines each: all but the first of them wait for their turn to be read.
+    let took = began.elapsed().as_secs_f64();
+    assert!(took > 3.0, "who floods waits: {took} s");
 }
 
 #[tokio::test]
