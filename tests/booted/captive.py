@@ -5,21 +5,12 @@ import json
 import os
 import sys
 
-
-def say(*words):
-    """A line of the daemon's log."""
-    print(*words, file=sys.stderr, flush=True)
-
-
-def send(**message):
-    """Writes one message to the daemon."""
-    sys.stdout.write(json.dumps(dict(message, jsonrpc="2.0")) + "\n")
-    sys.stdout.flush()
+import plain
 
 
 def call(number, method, parent, **params):
     """Asks the daemon; nothing else is on its way meanwhile."""
-    send(id=number, method=method, params=dict(params, _meta={"parent": parent}))
+    plain.send(id=number, method=method, params=dict(params, _meta={"parent": parent}))
     return json.loads(sys.stdin.readline())
 
 
@@ -39,9 +30,9 @@ def look():
     with open("/proc/self/status", encoding="utf-8") as status:
         told = dict(line.rstrip().split(":\t", 1) for line in status if ":\t" in line)
     with open("/proc/self/oom_score_adj", encoding="utf-8") as score:
-        say("CAPS", told["CapEff"], "NNP", told["NoNewPrivs"], "OOM", score.read().strip())
+        plain.say("CAPS", told["CapEff"], "NNP", told["NoNewPrivs"], "OOM", score.read().strip())
     with open("/proc/self/cgroup", encoding="utf-8") as group:
-        say("GROUP", group.read().split()[-1])
+        plain.say("GROUP", group.read().split()[-1])
     for name, path in [
         ("environ", "/proc/%d/environ" % os.getppid()),
         ("mem", "/proc/%d/mem" % os.getppid()),
@@ -50,9 +41,9 @@ def look():
     ]:
         try:
             with open(path, "rb") as file:
-                say("READ", name, len(file.read(8)))
+                plain.say("READ", name, len(file.read(8)))
         except OSError as error:
-            say("READ", name, error.strerror)
+            plain.say("READ", name, error.strerror)
 
 
 def move_files(parent):
@@ -62,19 +53,16 @@ def move_files(parent):
     data = {"code": "v", "project": {"type": "Project", "id": 1}}
     version = call(1, "sg.create", parent, entity_type="Version", data=data)["result"]["id"]
     sent = call(2, "sg.upload", parent, entity_type="Version", entity_id=version, path="mine.mov")
-    say("UPLOADED", sent.get("result"))
+    plain.say("UPLOADED", sent.get("result"))
     call(3, "sg.download", parent, attachment=sent.get("result"), file_path="back.mov")
-    say("DOWNLOADED", "as its own" if os.stat("back.mov").st_uid == os.getuid() else "as another's")
+    plain.say("DOWNLOADED", "as its own" if os.stat("back.mov").st_uid == os.getuid() else "as another's")
 
 
-is_first = True
-for text in sys.stdin:
-    msg = json.loads(text)
-    if msg["method"] == "event" and is_first:
-        is_first = False
-        look()
-        hide()
-        move_files(msg["id"])
-    if "id" in msg:
-        is_hello = msg["method"] == "initialize"
-        send(id=msg["id"], result={"protocol": 1, "manifest": {"subscriptions": [{}]}} if is_hello else {})
+def event(msg):
+    """All of it."""
+    look()
+    hide()
+    move_files(msg["id"])
+
+
+sys.exit(plain.run(event))
