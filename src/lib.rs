@@ -25,3 +25,4 @@ pub mod secret;
 pub mod services;
 pub mod site;
 pub mod telemetry;
+pub mod text;

@@ -4,10 +4,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::letter;
 use crate::{
     clock::{Mono, Now, Unix},
     ident::PluginName,
+    text::shorten,
 };
 
 /// What makes two reports the same cause, such as `plugin/render_submit/disabled` or `site/down`.
@@ -161,11 +161,7 @@ pub(super) fn of_error(error: PluginError) -> Alert {
     }
     .trim();
     let key = CauseKey::of_plugin(&error.plugin, &format!("log/{}", without_numbers(gist)));
-    let sentence = format!(
-        "{} logged an error: {}",
-        error.plugin,
-        letter::shorten(gist, 120)
-    );
+    let sentence = format!("{} logged an error: {}", error.plugin, shorten(gist, 120));
     Alert {
         plugin: Some(error.plugin.clone()),
         excerpt: (lines.len() > 1).then_some(error.message),

@@ -8,7 +8,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use sha2::{Digest as _, Sha256};
 
 use super::cause::{Alert, Cause};
-use crate::{clock::Unix, telemetry::clean};
+use crate::{
+    clock::Unix,
+    telemetry::clean,
+    text::{shorten, without_controls, wrap},
+};
 
 const COLUMNS: usize = 78;
 const MAX_LINES: usize = 40;
@@ -295,17 +299,6 @@ fn words(duration: Duration) -> String {
     format!("{value} {unit}{}", if value == 1 { "" } else { "s" })
 }
 
-/// The text in at most so many characters, with an ellipsis when it was longer.
-pub(super) fn shorten(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    text.chars()
-        .take(max.saturating_sub(1))
-        .chain(['…'])
-        .collect()
-}
-
 /// A body as it grows.
 #[derive(Debug, Default)]
 struct Page {
@@ -359,8 +352,11 @@ impl Page {
     }
 
     fn commands(&mut self, context: &Context, alert: &Alert) {
-        if !alert.remedy.is_empty() {
-            self.line(&format!("  ssh {} {}", context.host, alert.remedy));
+        let host = &context.host;
+        if alert.remedy.starts_with("edit ") {
+            self.line(&format!("  on {host}: {}", alert.remedy));
+        } else if !alert.remedy.is_empty() {
+            self.line(&format!("  ssh {host} {}", alert.remedy));
         }
         if let Some(url) = &context.url {
             let path = alert
@@ -384,27 +380,4 @@ impl Page {
         }
         self.lines.join("\n") + "\n"
     }
-}
-
-fn without_controls(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
-}
-
-/// Words in lines of at most so many columns; a longer word stands alone, for it may be a path to be copied.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in without_controls(text).split_whitespace() {
-        let line = lines.last_mut().expect("there is always a last line");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= columns {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
 }

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     finding::{Excerpt, Finding, Severity},
     plugin::{EnvValue, PluginLayer},
-    read::{join, nearest},
+    read::join,
     source::Source,
     types::{Config, MailTls},
 };
-use crate::ident::PluginName;
+use crate::{ident::PluginName, text::nearest};
 
 /// Something to say about a key.
 pub(super) struct Noted {

@@ -10,6 +10,7 @@ use super::{
     source::{Places, Source},
     tree::{Entry, Kind, Node},
 };
+use crate::text::nearest;
 
 /// Why a parser refuses a value.
 #[derive(Debug)]
@@ -351,16 +352,4 @@ pub(super) fn join(path: &str, name: &str) -> String {
     } else {
         format!("{path}.{name}")
     }
-}
-
-/// The known name that a wrong one was most likely meant to be.
-pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    // Two slips in a short name, one in three letters of a longer one, is as far as a typo goes.
-    let reach = 2.max(name.chars().count() / 3);
-    known
-        .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|&(distance, known)| distance <= reach && distance < known.chars().count())
-        .min()
-        .map(|(_, known)| known)
 }

@@ -11,10 +11,11 @@ use url::Url;
 use super::{
     duration::{read_duration, read_size},
     key::{KeySource, KeyUse},
-    read::{Field, Section, Wrong, nearest},
+    read::{Field, Section, Wrong},
     tree::Kind,
     types::StartFrom,
 };
+use crate::text::nearest;
 
 /// What a parser gives back.
 pub(super) type Parsed<T> = Result<T, Wrong>;

@@ -21,7 +21,10 @@ use super::{
     state::{self, StateStore},
     sugar::{self, Plan, find},
 };
-use crate::site::{Kind, methods};
+use crate::{
+    site::{Kind, methods},
+    text::nearest,
+};
 
 /// The largest result that is handed over.
 pub const RESULT_BYTES: usize = 64 << 20;
@@ -220,14 +223,14 @@ fn not_started(method: &str) -> RpcError {
 fn unknown(method: &str) -> RpcError {
     let shown: String = method.chars().take(80).collect();
     let allowed = CALLS.map(|(name, _)| name);
-    let near = allowed
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(a, &shown).total_cmp(&strsim::jaro_winkler(b, &shown)));
-    let near = near.copied().unwrap_or_default();
+    let instead = nearest(&shown, allowed).map_or_else(
+        || "`data.allowed` has all that there are".to_owned(),
+        |near| format!("did you mean {near}?"),
+    );
     let data = json!({ "method": shown, "allowed": allowed });
     RpcError::new(
         ErrorCode::MethodNotFound,
-        format!("there is no method {shown:?}; did you mean {near}?"),
+        format!("there is no method {shown:?}; {instead}"),
         &data,
     )
 }

@@ -242,6 +242,11 @@ async fn what_is_no_method_or_no_keywords_is_said() {
         error.to_string(),
         "there is no method \"sg.finds\"; did you mean sg.find? (-32601)"
     );
+    let error = bench.call("shot.grid", "{}").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no method \"shot.grid\"; `data.allowed` has all that there are (-32601)"
+    );
     assert_eq!(bench.refused("sg.find", r#"["Shot",[]]"#).await.0, -32602);
     assert_eq!(bench.refused("sg.find", r#"{"_meta":5}"#).await.0, -32602);
 }
