@@ -63,7 +63,7 @@ pub enum Reason {
     Boot,
     /// The last process ended by itself.
     Crash,
-    /// Its files or config changed.
+    /// Its files or config changed, or its file came while the daemon ran.
     Changed,
     /// An operator enabled or restarted it.
     Enabled,

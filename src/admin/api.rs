@@ -42,7 +42,7 @@ pub struct Letter {
     pub reason: String,
     /// The last error, with its traceback.
     pub error: String,
-    /// Attempts that were made.
+    /// Attempts that were made; 0: it was never handed out.
     pub attempts: u32,
     /// When it was given up.
     pub at: Unix,

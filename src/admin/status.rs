@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Unix, ingest::SiteReport, plugin::report::PluginReport};
+use crate::{clock::Unix, ident::PluginName, ingest::SiteReport, plugin::report::PluginReport};
 
 /// How the daemon is as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Status {
     pub plugins: Vec<PluginReport>,
     /// Files in the plugin paths that are no plugins, each with the reason.
     pub not_plugins: Vec<NotPlugin>,
+    /// Dead letters that are kept, by plugin, those of plugins that are gone too; plugins without any are left out.
+    #[serde(default)]
+    pub dead_letters: BTreeMap<PluginName, u64>,
     /// Alerts that are open.
     pub alerts: Vec<AlertReport>,
     /// The config file.
@@ -112,6 +115,9 @@ pub struct ConfigReport {
     pub needs_restart: Vec<String>,
     /// Why the last reload changed nothing.
     pub error: Option<String>,
+    /// What is worth a look and stops nothing, each with file, line and key.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 impl Status {

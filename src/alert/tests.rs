@@ -128,6 +128,19 @@ fn the_first_mail_reads_as_an_operator_needs_it() {
 }
 
 #[test]
+fn a_file_to_be_edited_is_no_command_over_ssh() {
+    let mut machine = machine(&["a@x"], 10);
+    let alert = Alert {
+        remedy: "edit /p/a.py".to_owned(),
+        ..disabled()
+    };
+    let _shown = machine.step(Input::Begin(alert), at(0));
+    let body = &run(&mut machine, 60_000)[0].1.body;
+    assert!(body.contains("\n  on evt01: edit /p/a.py\n"), "{body}");
+    assert!(!body.contains("ssh"), "{body}");
+}
+
+#[test]
 fn a_cause_is_said_once_then_hourly_then_over() {
     let mut machine = machine(&["a@x"], 100);
     for ms in 0..1000 {

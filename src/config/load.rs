@@ -27,6 +27,33 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Of a file that cannot be read.
+    fn unread(finding: Finding) -> Self {
+        Self {
+            config: Config::default(),
+            findings: vec![finding],
+        }
+    }
+
+    /// Where the daemon of this file listens, as far as its mistakes leave that known; else all findings.
+    ///
+    /// # Errors
+    /// When a mistake is about the socket, or so much of the file cannot be read that it may have named another one.
+    pub fn socket(self) -> Result<PathBuf, Vec<Finding>> {
+        const KEY: &str = "admin.socket";
+        let mut errors = self.findings.iter().filter(|finding| finding.is_error());
+        let is_given = self.config.places.contains_key(KEY);
+        // A mistake without a key is one of the file as a whole, such as text that is no TOML.
+        let hides_it = errors.any(|finding| match &*finding.key {
+            "" => !is_given,
+            key => key == KEY || key == "admin",
+        });
+        if hides_it {
+            return Err(self.findings);
+        }
+        Ok(self.config.admin.socket)
+    }
+
     /// All findings, in the order of the file.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -76,17 +103,21 @@ impl Loaded {
     }
 }
 
+/// Reads a file; looks at nothing that it names.
+#[must_use]
+pub fn read(path: &Path) -> Loaded {
+    match read_text(path) {
+        Ok(text) => parse(&text, path),
+        Err(finding) => Loaded::unread(*finding),
+    }
+}
+
 /// Reads a file, and looks at the folders and keys that it names.
 #[must_use]
 pub fn load(path: &Path) -> Loaded {
     let text = match read_text(path) {
         Ok(text) => text,
-        Err(finding) => {
-            return Loaded {
-                config: Config::default(),
-                findings: vec![*finding],
-            };
-        }
+        Err(finding) => return Loaded::unread(*finding),
     };
     let mut loaded = parse(&text, path);
     let source = Source {

@@ -11,9 +11,10 @@ use super::{
     key::KeySource,
     plugin::EnvValue,
     read::join,
+    source::Place,
     types::Config,
 };
-use crate::account::Account;
+use crate::{account::Account, ident::PluginName};
 
 /// What this machine says: folders, key files, certificates.
 pub(super) fn look(config: &Config) -> Vec<Noted> {
@@ -70,6 +71,14 @@ impl Config {
         let layers = layers(self).into_iter();
         let layers = layers.filter_map(|(_, layer)| layer.user.as_ref()?.as_deref());
         layers.chain(self.plugins.user.as_deref()).collect()
+    }
+
+    /// The section that the file has for a plugin, as it is written, and where.
+    #[must_use]
+    pub fn section_of(&self, plugin: &PluginName) -> (String, Option<&Place>) {
+        let key = join("plugin", plugin.as_str());
+        let place = self.places.get(&key);
+        (key, place)
     }
 
     /// Every key that the file names, with the name of the config key.

@@ -24,7 +24,7 @@ pub(crate) use check::way_back;
 pub use diff::{Diff, applied, diff};
 pub use finding::{Excerpt, Finding, Severity};
 pub use key::{KeyError, KeySource, KeyUse};
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, load, parse, read};
 pub use plugin::{
     Delivery, DeliveryLayer, EffectivePlugin, Emails, EnvValue, KillScope, Limits, LimitsLayer,
     Mode, OnError, Permissions, PermissionsLayer, PluginLayer, PluginSettings, TrafficDetail,

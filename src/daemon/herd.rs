@@ -24,6 +24,7 @@ use crate::{
     journal::{JournalError, Op, When},
     plugin::{
         discovery::Found,
+        ghosts::ghosts,
         look::{Identity, Looker, Seen, Wanted},
         order::Order as Links,
         report::PluginReport,
@@ -31,6 +32,7 @@ use crate::{
         task::{self, Parts},
     },
     site::Session,
+    text::instead,
 };
 
 /// A file that is gone for so long is gone.
@@ -57,6 +59,8 @@ pub(super) struct Reports {
     /// Those that are there: a file that is gone for good holds nothing back in the journal.
     pub(super) present: BTreeSet<PluginName>,
     pub(super) not_plugins: Vec<NotPlugin>,
+    /// What is to be said of sections of the config for plugins that are nowhere.
+    pub(super) ghosts: Vec<String>,
 }
 
 /// What the herd works with.
@@ -124,6 +128,10 @@ struct Running {
     tasks: JoinSet<(PluginName, Result<(), JournalError>)>,
     stop: CancellationToken,
     last: Seen,
+    /// The first look is over: what comes now was not there when the daemon started.
+    has_looked: bool,
+    /// What is to be said of sections for plugins that are nowhere.
+    ghosts: Vec<String>,
     teller: Teller,
 }
 
@@ -138,7 +146,7 @@ pub(super) async fn run(herd: Herd, stop: CancellationToken) -> Result<(), Daemo
         DaemonError::System { what, source }
     })?;
     let mut running = Running {
-        teller: Teller::new(herd.shared.alerts.clone()),
+        teller: Teller::new(herd.shared.alerts.clone(), herd.config.file.clone()),
         herd,
         looker,
         kept: BTreeMap::new(),
@@ -147,6 +155,8 @@ pub(super) async fn run(herd: Herd, stop: CancellationToken) -> Result<(), Daemo
         tasks: JoinSet::new(),
         stop: stop.clone(),
         last: Seen::default(),
+        has_looked: false,
+        ghosts: Vec::new(),
     };
     loop {
         let wake = running.next_wake();
@@ -209,7 +219,9 @@ impl Running {
             self.see_one(name, found, identity);
         }
         self.last.found.plugins = plugins;
+        self.has_looked = true;
         self.tell_links();
+        self.look_for_ghosts();
         self.note_files();
         self.note_gone();
         self.teller.missing(&self.last.found.missing);
@@ -241,6 +253,16 @@ impl Running {
             kept.after = after;
             kept.tell(order);
         }
+    }
+
+    /// Sections of the config for plugins that are nowhere.
+    fn look_for_ghosts(&mut self) {
+        let kept = &self.kept;
+        let ghosts = ghosts(&self.herd.config, &self.last.found, |name| {
+            kept.contains_key(name)
+        });
+        self.teller.ghosts(&ghosts);
+        self.ghosts = ghosts.iter().map(ToString::to_string).collect();
     }
 
     /// Who waits for whom, now that these are there.
@@ -360,6 +382,8 @@ impl Running {
         let settled = settled_of(&mut self.settled, &name);
         let (watch, watches) = watch::channel(Vec::new());
         let parts = Parts {
+            // Its folder may only have been mounted late.
+            was_there: !self.has_looked || self.herd.files.contains_key(&name),
             name: name.clone(),
             shared: self.herd.shared.clone(),
             setup,
@@ -430,12 +454,11 @@ impl Running {
     }
 
     fn unknown(&self, name: &PluginName) -> String {
-        let like = |other: &&PluginName| strsim::jaro_winkler(other.as_str(), name.as_str());
-        let near = self.kept.keys().max_by(|a, b| like(a).total_cmp(&like(b)));
-        match near {
-            Some(near) => format!("there is no plugin {name}; did you mean {near}?"),
-            None => format!("there is no plugin {name}; there is none at all"),
-        }
+        let all: Vec<&str> = self.kept.keys().map(PluginName::as_str).collect();
+        format!(
+            "there is no plugin {name}; {}",
+            instead(name.as_str(), &all)
+        )
     }
 
     /// Only plugins whose effective settings differ are started again.
@@ -470,6 +493,13 @@ impl Running {
             }
         }
         self.tell_links();
+        // Other folders are looked at first.
+        let before = old.plugins.paths.iter().map(|entry| &entry.path);
+        let now = self.herd.config.plugins.paths.iter();
+        if before.eq(now.map(|entry| &entry.path)) {
+            self.look_for_ghosts();
+            self.publish();
+        }
     }
 
     fn want(&mut self) {
@@ -495,6 +525,7 @@ impl Running {
                     reason: reason.clone(),
                 })
                 .collect(),
+            ghosts: self.ghosts.clone(),
         });
     }
 }

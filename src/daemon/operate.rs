@@ -8,10 +8,14 @@ use tokio::sync::oneshot;
 use super::{herd, status::Desk};
 use crate::{
     admin::{Enabled, Letter},
-    ident::PluginName,
+    ident::{EventId, PluginName},
     journal::{DeadLetter, DeadQuery, Op, Outcome},
     plugin::setup::Operation,
+    text::instead,
 };
+
+/// Letters that are read at once: each may have a body of megabytes.
+const LETTERS: usize = 20;
 
 impl Desk {
     /// Has a plugin do something.
@@ -27,6 +31,59 @@ impl Desk {
         answer.await.map_err(|_| stops())?
     }
 
+    /// Has a plugin work again; says which letter an event became that is skipped.
+    pub(super) async fn enable(
+        &self,
+        plugin: PluginName,
+        skip_event: bool,
+    ) -> Result<Enabled, String> {
+        let what = Operation::Enable { skip_event };
+        let mut enabled = self.operate(plugin.clone(), what).await?;
+        if let Some(event_id) = enabled.skipped {
+            enabled.dead_letter = self.letter_of(&plugin, event_id).await;
+        }
+        Ok(enabled)
+    }
+
+    /// The number of the letter that an event of a plugin is; none when it cannot be read.
+    async fn letter_of(&self, plugin: &PluginName, event_id: EventId) -> Option<i64> {
+        let mut query = DeadQuery {
+            plugin: Some(plugin.clone()),
+            after: 0,
+            rows: LETTERS,
+        };
+        let mut found = None;
+        loop {
+            let letters = self.journal.dead(query.clone()).await.ok()?;
+            let its = letters.iter().filter(|one| one.facts.event_id == event_id);
+            found = its.map(|one| one.id).next_back().or(found);
+            match letters.last() {
+                Some(last) if letters.len() == LETTERS => query.after = last.id,
+                _ => return found,
+            }
+        }
+    }
+
+    /// That a name is none, with what there is instead.
+    async fn must_be_known(&self, plugin: &PluginName) -> Result<(), String> {
+        let asked = plugin.clone();
+        let known = self.journal.query(move |reader| {
+            let is_known = reader.plugin(&asked)?.is_some();
+            let all = if is_known {
+                Vec::new()
+            } else {
+                reader.plugins()?
+            };
+            Ok((!is_known).then_some(all))
+        });
+        let Some(known) = known.await.map_err(|error| error.to_string())? else {
+            return Ok(());
+        };
+        let all: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
+        let instead = instead(plugin.as_str(), &all);
+        Err(format!("there is no plugin {plugin}; {instead}"))
+    }
+
     /// Dead letters after a number.
     pub(super) async fn dead(
         &self,
@@ -34,6 +91,9 @@ impl Desk {
         after: i64,
         rows: usize,
     ) -> Result<Vec<Letter>, String> {
+        if let Some(plugin) = &plugin {
+            self.must_be_known(plugin).await?;
+        }
         let query = DeadQuery {
             plugin,
             after,

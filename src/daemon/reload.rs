@@ -45,6 +45,7 @@ impl ConfigState {
             is_newer: modified(&self.file) > self.read_at,
             needs_restart: self.needs_restart.clone(),
             error: self.error.clone(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -121,7 +122,9 @@ impl Reloader {
 
     /// The old config goes on.
     fn refuse(&self, key: &CauseKey, error: String) {
-        let sentence = format!("the changed config is invalid and changes nothing: {error}");
+        let first = error.lines().next().unwrap_or_default();
+        let first = first.strip_prefix("error: ").unwrap_or(first);
+        let sentence = format!("the changed config is invalid and changes nothing: {first}");
         self.state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -1,6 +1,7 @@
 //! Answers `status`: gathers what each part tells of itself.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -17,7 +18,7 @@ use super::{herd, reload::ConfigState};
 use crate::{
     admin::{
         self, AdminServer, Enabled, Letter, SiteAccepted, Status,
-        status::{AlertReport, ContainmentReport, JournalReport, Overall},
+        status::{AlertReport, ConfigReport, ContainmentReport, JournalReport, Overall},
     },
     alert::Alerts,
     clock::Unix,
@@ -53,20 +54,28 @@ impl Desk {
         let alerts: Vec<AlertReport> = self.alerts.open().into_iter().map(alert).collect();
         let site = self.site.borrow().clone();
         let journal = self.journal_report(&extent);
-        let (mut plugins, not_plugins) = {
+        let (mut plugins, not_plugins, warnings) = {
             let herd = self.herd.borrow();
             let plugins = herd.plugins.values();
             let plugins: Vec<PluginReport> =
                 plugins.map(|report| report.borrow().clone()).collect();
-            (plugins, herd.not_plugins.clone())
+            (plugins, herd.not_plugins.clone(), herd.ghosts.clone())
         };
         // A plugin knows what it gave up, and not what operators redrove or dropped.
-        if let Ok(letters) = letters {
-            for plugin in &mut plugins {
-                let kept = letters.iter().find(|(name, _)| *name == plugin.name);
-                plugin.dead_letters = kept.map_or(0, |(_, count)| *count);
+        let dead_letters: BTreeMap<PluginName, u64> = match letters {
+            Ok(letters) => letters.into_iter().collect(),
+            Err(_) => {
+                let known = plugins.iter().filter(|plugin| plugin.dead_letters > 0);
+                known
+                    .map(|plugin| (plugin.name.clone(), plugin.dead_letters))
+                    .collect()
             }
+        };
+        for plugin in &mut plugins {
+            plugin.dead_letters = dead_letters.get(&plugin.name).copied().unwrap_or(0);
         }
+        let config = self.config.lock();
+        let config = config.unwrap_or_else(PoisonError::into_inner).report();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -76,12 +85,9 @@ impl Desk {
             journal,
             plugins,
             not_plugins,
+            dead_letters,
             alerts,
-            config: self
-                .config
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .report(),
+            config: ConfigReport { warnings, ..config },
             traffic_log: self
                 .traffic_log
                 .as_ref()
@@ -203,8 +209,7 @@ impl AdminServer for Answering {
     }
 
     async fn plugin_enable(&self, plugin: PluginName, skip_event: bool) -> RpcResult<Enabled> {
-        let what = Operation::Enable { skip_event };
-        self.0.operate(plugin, what).await.map_err(refused)
+        self.0.enable(plugin, skip_event).await.map_err(refused)
     }
 
     async fn plugin_disable(&self, plugin: PluginName) -> RpcResult<()> {

@@ -12,6 +12,7 @@ use crate::{
     ident::PluginName,
     plugin::{
         discovery::Found,
+        ghosts::Ghost,
         order::{Order, in_words},
     },
 };
@@ -19,15 +20,20 @@ use crate::{
 /// Knows what was said.
 pub(super) struct Teller {
     alerts: Alerts,
+    /// The config file.
+    config: PathBuf,
     missing: BTreeSet<PathBuf>,
+    ghosts: BTreeSet<PluginName>,
     unknown: BTreeSet<(PluginName, PluginName)>,
     has_circle: bool,
 }
 
 impl Teller {
-    pub(super) fn new(alerts: Alerts) -> Self {
+    pub(super) fn new(alerts: Alerts, config: PathBuf) -> Self {
         Self {
             alerts,
+            config,
+            ghosts: BTreeSet::new(),
             missing: BTreeSet::new(),
             unknown: BTreeSet::new(),
             has_circle: false,
@@ -45,6 +51,7 @@ impl Teller {
                     "It is looked at again all the time; its plugins start when it is there.";
                 self.alerts.begin(Alert {
                     by_itself: by_itself.to_owned(),
+                    remedy: format!("ls -ld {path_shown}"),
                     ..Alert::new(key(path), "plugin_path", Grade::Error, sentence)
                 });
             }
@@ -57,6 +64,17 @@ impl Teller {
             }
             is_missing
         });
+    }
+
+    /// Sections of the config for plugins that are nowhere, each once.
+    pub(super) fn ghosts(&mut self, ghosts: &[Ghost]) {
+        for ghost in ghosts {
+            if !self.ghosts.contains(&ghost.plugin) {
+                let (plugin, what) = (&ghost.plugin, ghost.to_string());
+                tracing::warn!(%plugin, what, "the config has a section for no plugin");
+            }
+        }
+        self.ghosts = ghosts.iter().map(|ghost| ghost.plugin.clone()).collect();
     }
 
     /// A plugin that could not be called by its stem.
@@ -87,7 +105,7 @@ impl Teller {
             self.alerts.begin(Alert {
                 by_itself: "They do not wait for each other until `after` and [order] agree."
                     .to_owned(),
-                remedy: "sgeventd check-config".to_owned(),
+                remedy: format!("sgeventd check-config -c {}", self.config.display()),
                 ..Alert::new(key, "order", Grade::Error, sentence)
             });
         }

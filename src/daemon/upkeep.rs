@@ -97,6 +97,7 @@ fn tell(alerts: &Alerts, report: &Report) {
         );
         alerts.once(Alert {
             plugin: Some(plugin.clone()),
+            remedy: format!("sgeventd dead list --plugin {plugin}"),
             ..Alert::new(key, "orphan", Grade::Warning, sentence)
         });
     }

@@ -7,7 +7,10 @@ mod commit;
 mod ended;
 mod replay;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     filter::{Filter, Verdict},
@@ -17,7 +20,7 @@ use super::{
 use crate::{
     clock::{Mono, Now, Unix},
     event::{Body, Event},
-    ident::{PluginName, Seq},
+    ident::{EventId, PluginName, Seq},
     journal::{Counts, Cursor, NewDead, OPEN_MAX, OpenEntry, Origin, Replay},
 };
 
@@ -94,6 +97,8 @@ pub struct Machine {
     /// By how many milliseconds the site's clock is ahead of ours: events have their age by the site's.
     site_ahead: i64,
     change: Pending,
+    /// The events that the last change gave up, by position.
+    given_up: BTreeMap<Seq, EventId>,
     committing: bool,
     /// Settlements of the change that is on its way to the disk: they wait for it like those that are not.
     under_way: usize,
@@ -104,6 +109,7 @@ pub struct Machine {
 struct Pending {
     settled: Vec<Seq>,
     dead: Vec<NewDead>,
+    given_up: BTreeMap<Seq, EventId>,
     replays: Vec<Replay>,
     counts: Counts,
     unwritten: usize,
@@ -135,6 +141,7 @@ impl Machine {
             ceiling: Seq(u64::MAX),
             site_ahead: 0,
             change: Pending::default(),
+            given_up: BTreeMap::new(),
             committing: false,
             under_way: 0,
         }
@@ -284,10 +291,19 @@ impl Machine {
         self.open.first_event()
     }
 
-    /// How many open events are to be tried again, and why the first of them.
+    /// The site's id of an event that is open, or that the last change gave up.
     #[must_use]
-    pub fn retrying(&self) -> Option<(u32, &str)> {
-        self.open.retrying()
+    pub fn event_id(&self, seq: Seq) -> Option<EventId> {
+        let open = self.open.get(seq).map(|open| open.event.facts.event_id);
+        open.or_else(|| self.given_up.get(&seq).copied())
+    }
+
+    /// The first event that is to be tried again: its id, the attempts so far, and what went wrong.
+    #[must_use]
+    pub fn retrying(&self) -> Option<(EventId, u32, &str)> {
+        let open = self.open.retrying()?;
+        let error = open.entry.last_error.as_deref().unwrap_or_default();
+        Some((open.event.facts.event_id, open.entry.attempts, error))
     }
 
     /// The next event to hand out, if one may go.

@@ -133,14 +133,14 @@ impl OpenList {
         first.map(|open| &open.event)
     }
 
-    /// The first one that waits for another attempt: attempts so far, and what went wrong.
-    pub(super) fn retrying(&self) -> Option<(u32, &str)> {
+    /// The first one that waits for another attempt.
+    pub(super) fn retrying(&self) -> Option<&Open> {
         let (_, turn) = self.delayed.first()?;
-        let entry = &self.all.get(&turn.seq)?.entry;
-        Some((
-            entry.attempts,
-            entry.last_error.as_deref().unwrap_or_default(),
-        ))
+        self.all.get(&turn.seq)
+    }
+
+    pub(super) fn get(&self, seq: Seq) -> Option<&Open> {
+        self.all.get(&seq)
     }
 
     pub(super) fn get_mut(&mut self, seq: Seq) -> Option<&mut Open> {

@@ -117,6 +117,15 @@ pub struct OpenEntry {
     pub progress: Option<Box<str>>,
 }
 
+impl OpenEntry {
+    /// Attempts as a dead letter counts them: one that was handed out was tried, whether or not that was charged.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        let handed_out = u32::from(self.deliveries > 0);
+        self.attempts.max(self.crashes).max(handed_out)
+    }
+}
+
 /// Where a plugin stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cursor {
@@ -184,7 +193,7 @@ pub struct NewDead {
     pub reason: Box<str>,
     /// The last error in words.
     pub error: Box<str>,
-    /// Attempts that were made.
+    /// Attempts that were made; 0: it was never handed out.
     pub attempts: u32,
     /// When.
     pub at: Unix,

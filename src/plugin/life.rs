@@ -88,6 +88,12 @@ impl Life {
         self.restarts
     }
 
+    /// True when it failed, and did not serve well since.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.streak > 0
+    }
+
     /// When [`Input::Tick`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
@@ -133,7 +139,8 @@ impl Life {
         use {Action as A, Input as I, State as S};
         let state = self.state.clone();
         match (state, input) {
-            (S::Stopped, I::Start) => self.start(Why::Boot),
+            (S::Stopped, I::Boot) => self.start(Why::Boot),
+            (S::Stopped, I::Start) => self.start(Why::Changed),
             (S::Missing, I::Start | I::Changed) => self.start(Why::Changed),
             (S::Starting, I::Ready) => {
                 self.state = S::Ready { since: now };

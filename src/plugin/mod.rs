@@ -6,6 +6,7 @@ pub mod discovery;
 mod file;
 pub mod flight;
 mod folders;
+pub mod ghosts;
 pub(crate) mod ground;
 pub mod host;
 pub mod life;

@@ -23,8 +23,11 @@ pub struct PluginReport {
     pub ok: bool,
     /// Why it is not ok, as a sentence.
     pub reason: Option<String>,
-    /// The one command, or act, that ends it.
+    /// The one command, or act, that ends it as a rule.
     pub remedy: Option<String>,
+    /// Further commands that end it.
+    #[serde(default)]
+    pub other_remedies: Vec<String>,
     /// What it subscribed to, one text each; empty: it gets nothing.
     pub subscriptions: Vec<String>,
     /// The version its manifest names.
@@ -42,6 +45,9 @@ pub struct PluginReport {
     pub restarts: u32,
     /// Journal rows after its position.
     pub behind: u64,
+    /// Events that wait for it: those that are open, and rows that it has not looked at.
+    #[serde(default)]
+    pub waiting: u64,
     /// Age of the oldest event that waits, milliseconds.
     pub lag_ms: u64,
     /// Wanted events that are not settled.
@@ -78,6 +84,7 @@ impl PluginReport {
             ok: true,
             reason: None,
             remedy: None,
+            other_remedies: Vec::new(),
             subscriptions: Vec::new(),
             version: None,
             file: file.to_owned(),
@@ -86,6 +93,7 @@ impl PluginReport {
             generation: Generation::default(),
             restarts: 0,
             behind: 0,
+            waiting: 0,
             lag_ms: 0,
             open: 0,
             last_event: None,
@@ -106,6 +114,7 @@ impl PluginReport {
         let essence = |report: &Self| {
             (
                 (report.state.clone(), report.since, report.reason.clone()),
+                report.remedy.clone(),
                 (
                     report.pid,
                     report.generation,

@@ -199,6 +199,9 @@ pub struct Enabled {
     pub resumes_at: Option<EventId>,
     /// The event that became a dead letter first.
     pub skipped: Option<EventId>,
+    /// The number of that dead letter.
+    #[serde(default)]
+    pub dead_letter: Option<i64>,
 }
 
 /// Who is told what became of it: once it is on disk, or in words why not.

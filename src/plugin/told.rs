@@ -3,17 +3,40 @@
 use super::life::Cause;
 use crate::{
     alert::{Alert, CauseKey, Grade},
-    ident::PluginName,
+    ident::{EventId, PluginName},
+    journal::NewDead,
 };
 
 /// The alerts that end when a plugin works again, by the last part of their keys.
 pub const LASTING: [&str; 4] = ["start", "disabled", "invalid", "unkillable"];
 
+/// What a person can do about a plugin that is disabled, what mends it as a rule first.
+#[must_use]
+pub fn ways_out(plugin: &PluginName, cause: &Cause, file: &str) -> Vec<String> {
+    let edit = by_change(file);
+    let enable = format!("sgeventd plugins enable {plugin}");
+    match cause {
+        Cause::Operator => vec![enable],
+        Cause::Itself(_) => vec![enable, edit],
+        Cause::OnError { .. } => {
+            let skip = format!("{enable} --skip-event");
+            vec![edit, enable, skip]
+        }
+        Cause::Manifest(_) | Cause::CrashLoop(_) | Cause::Failing(_) => vec![edit, enable],
+    }
+}
+
+/// What ends most troubles of a plugin.
+#[must_use]
+pub fn by_change(file: &str) -> String {
+    format!("edit {file}: it starts again when the file changes")
+}
+
 /// It gets no events until somebody acts, or until it is tried again.
 #[must_use]
-pub fn disabled(plugin: &PluginName, cause: &Cause) -> Alert {
+pub fn disabled(plugin: &PluginName, cause: &Cause, file: &str) -> Alert {
     let by_itself = match cause {
-        Cause::Manifest(_) | Cause::OnError(_) | Cause::Operator => {
+        Cause::Manifest(_) | Cause::OnError { .. } | Cause::Operator => {
             "It starts again when its file changes; it goes on where it stopped, and no event is lost."
         }
         Cause::Itself(_) | Cause::CrashLoop(_) | Cause::Failing(_) => {
@@ -21,15 +44,19 @@ pub fn disabled(plugin: &PluginName, cause: &Cause) -> Alert {
         }
     };
     let sentence = format!("{plugin} is disabled: {}", first_line(&cause.sentence()));
-    lasting(plugin, "disabled", sentence, by_itself)
+    let remedy = match cause {
+        Cause::Manifest(_) => format!("edit {file}"),
+        _ => format!("sgeventd plugins enable {plugin}"),
+    };
+    lasting(plugin, "disabled", sentence, by_itself, remedy)
 }
 
 /// What the kernel refuses to start is not mended by a second try.
 #[must_use]
-pub fn no_start(plugin: &PluginName, error: &str) -> Alert {
+pub fn no_start(plugin: &PluginName, file: &str, error: &str) -> Alert {
     let sentence = format!("{plugin} cannot be started: {}", first_line(error));
     let by_itself = "It is tried again, and at once when its file changes; no event is lost.";
-    lasting(plugin, "start", sentence, by_itself)
+    lasting(plugin, "start", sentence, by_itself, format!("edit {file}"))
 }
 
 /// A changed file does not work.
@@ -38,22 +65,52 @@ pub fn invalid(plugin: &PluginName, file: &str, error: &str) -> Alert {
     let first = first_line(error);
     let sentence = format!("the changed {file} does not work, the old one goes on: {first}");
     let by_itself = "The next change of the file is tried again.";
-    lasting(plugin, "invalid", sentence, by_itself)
+    let remedy = format!("edit {file}");
+    lasting(plugin, "invalid", sentence, by_itself, remedy)
 }
 
 /// Its process is not to be ended.
 #[must_use]
-pub fn unkillable(plugin: &PluginName) -> Alert {
+pub fn unkillable(plugin: &PluginName, pid: i32) -> Alert {
     let sentence = format!("{plugin} does not die, not even by SIGKILL");
     let by_itself = "No new process is started before the old one is gone.";
-    lasting(plugin, "unkillable", sentence, by_itself)
+    lasting(plugin, "unkillable", sentence, by_itself, stuck(pid))
 }
 
-fn lasting(plugin: &PluginName, kind: &'static str, sentence: String, by_itself: &str) -> Alert {
+/// It gave up an event.
+#[must_use]
+pub fn dead_letter(plugin: &PluginName, event_id: Option<EventId>, dead: &NewDead) -> Alert {
+    let which = event_id.map_or_else(|| "an event".to_owned(), |id| format!("event {id}"));
+    let (reason, error) = (&dead.reason, first_line(&dead.error));
+    let sentence = format!("{plugin} gave up {which} ({reason}): {error}");
+    let key = CauseKey::of_plugin(plugin, "dead_letter");
+    Alert {
+        plugin: Some(plugin.clone()),
+        excerpt: Some(dead.error.to_string()),
+        by_itself: "The event is kept as a dead letter; the plugin goes on.".to_owned(),
+        remedy: format!("sgeventd dead list --plugin {plugin}"),
+        ..Alert::new(key, "dead_letter", Grade::Error, sentence)
+    }
+}
+
+/// Shows what a process waits for that no signal ends.
+#[must_use]
+pub fn stuck(pid: i32) -> String {
+    format!("ps -o pid,stat,wchan:32,args -p {pid}")
+}
+
+fn lasting(
+    plugin: &PluginName,
+    kind: &'static str,
+    sentence: String,
+    by_itself: &str,
+    remedy: String,
+) -> Alert {
     let key = CauseKey::of_plugin(plugin, kind);
     Alert {
         plugin: Some(plugin.clone()),
         by_itself: by_itself.to_owned(),
+        remedy,
         ..Alert::new(key, kind, Grade::Error, sentence)
     }
 }

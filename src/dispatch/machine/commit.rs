@@ -45,8 +45,10 @@ impl Machine {
             dead,
             replays,
             counts,
+            given_up,
             ..
         } = std::mem::take(&mut self.change);
+        self.given_up = given_up;
         let position = self.known_to();
         let mut put = Vec::new();
         for (seq, open) in self.open.iter_mut() {

@@ -16,6 +16,9 @@ impl Machine {
     pub fn handle_too_large(&mut self, seq: Seq, error: &str, now: Now) {
         self.out = self.out.saturating_sub(1);
         self.change.counts.delivered = self.change.counts.delivered.saturating_sub(1);
+        if let Some(open) = self.open.get_mut(seq) {
+            open.entry.deliveries = open.entry.deliveries.saturating_sub(1);
+        }
         self.bury(seq, "too_large", error, now);
     }
 
@@ -148,7 +151,9 @@ impl Machine {
         if let Some(open) = self.open.remove(seq) {
             self.change.unwritten += 1;
             self.change.counts.dead += 1;
-            let (attempts, at) = (open.entry.attempts.max(open.entry.crashes).max(1), now.unix);
+            let (attempts, at) = (open.entry.tries(), now.unix);
+            let event_id = open.event.facts.event_id;
+            self.change.given_up.insert(seq, event_id);
             self.change.dead.push(NewDead {
                 seq,
                 reason: reason.into(),

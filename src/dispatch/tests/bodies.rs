@@ -85,6 +85,7 @@ fn what_does_not_fit_on_a_line_is_a_dead_letter_of_its_own_kind() {
     machine.handle_too_large(large.event.seq, "17 MiB", at(0));
     let change = machine.poll_commit(at(0)).expect("at once");
     assert_eq!(&*change.dead[0].reason, "too_large");
+    assert_eq!(change.dead[0].attempts, 0, "it was never handed out");
     assert_eq!((change.counts.delivered, change.counts.dead), (0, 1));
     let next = machine.poll_delivery(at(0)).expect("the second");
     assert_eq!(next.event.seq, Seq(2));

@@ -393,6 +393,8 @@ fn on_error_stop_stays_at_the_event_and_skip_buries_it() {
         (world.turn(), world.machine.refusal()),
         (0, Some(&Refusal::OnError(Seq(1))))
     );
+    let named = world.machine.event_id(Seq(1));
+    assert_eq!(named, Some(event(1, 1).facts.event_id));
     world.machine.enable();
     world.turn();
     assert_eq!(seqs(&world), [1]);
@@ -401,6 +403,29 @@ fn on_error_stop_stays_at_the_event_and_skip_buries_it() {
     world.answer(0, failed());
     world.turn();
     assert_eq!(seqs(&world), [2]);
+}
+
+#[test]
+fn a_letter_counts_what_was_handed_out_and_names_its_event() {
+    let policy = Policy {
+        on_error: OnError::Stop,
+        ..Policy::default()
+    };
+    let mut world = World::new(vec![event(1, 1), event(2, 2)], policy);
+    world.turn();
+    world.answer(0, failed());
+    world.turn();
+    for _ in 0..2 {
+        let skipped = world.machine.skip_oldest(world.now);
+        assert!(skipped.is_some());
+    }
+    let change = world.machine.poll_commit(world.now).expect("at once");
+    let attempts: Vec<_> = change.dead.iter().map(|dead| dead.attempts).collect();
+    assert_eq!(attempts, [1, 0], "the second was never handed out");
+    for (dead, seq) in change.dead.iter().zip(1..) {
+        let id = event(seq, seq).facts.event_id;
+        assert_eq!(world.machine.event_id(dead.seq), Some(id));
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{Candidate, *};
+use crate::ident::EventId;
 
 const INTRO: &str = "# The life of a plugin's process
 
@@ -32,7 +33,8 @@ fn inputs() -> Vec<(&'static str, Input)> {
         counts,
     };
     vec![
-        ("it shall run", Input::Start),
+        ("the daemon starts", Input::Boot),
+        ("its file comes, or the config switches it on", Input::Start),
         ("`start` is answered", Input::Ready),
         ("the process cannot be started", Input::StartFailed(no())),
         ("the handshake fails", Input::HandshakeFailed(no())),
@@ -47,7 +49,7 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ),
         (
             "an event fails under `on_error = \"stop\"`",
-            Input::Refused(Cause::OnError(no())),
+            Input::Refused(on_error()),
         ),
         ("it hangs", Input::Hung(no())),
         ("the process ends, a failure", exited(true)),
@@ -68,11 +70,18 @@ fn inputs() -> Vec<(&'static str, Input)> {
     ]
 }
 
+fn on_error() -> Cause {
+    Cause::OnError {
+        event_id: EventId(0),
+        error: String::new(),
+    }
+}
+
 fn causes() -> [Cause; 6] {
     let no = String::new;
     [
         Cause::Manifest(no()),
-        Cause::OnError(no()),
+        on_error(),
         Cause::Itself(no()),
         Cause::CrashLoop(no()),
         Cause::Failing(no()),
@@ -208,7 +217,7 @@ fn ends_by(page: &mut String) {
         };
         // Nothing but an operator's word is on disk.
         let mut again = Life::new(cause == Cause::Operator, at(0));
-        again.step(Input::Start, at(0), 0.0);
+        again.step(Input::Boot, at(0), 0.0);
         let again = if again.state == State::Starting {
             "starts it"
         } else {

@@ -1,6 +1,7 @@
 //! The table of a plugin's life, and its longer stories.
 
 use super::*;
+use crate::ident::EventId;
 
 fn at(ms: u64) -> Now {
     Now {
@@ -47,7 +48,13 @@ fn the_table() {
     let swap = || S::Draining(Then::Swap);
     let bad = || Cause::Manifest("m".into());
     for (from, input, to, actions) in [
-        (S::Stopped, I::Start, S::Starting, vec![A::Spawn(Why::Boot)]),
+        (S::Stopped, I::Boot, S::Starting, vec![A::Spawn(Why::Boot)]),
+        (
+            S::Stopped,
+            I::Start,
+            S::Starting,
+            vec![A::Spawn(Why::Changed)],
+        ),
         (S::Starting, I::Ready, ready(), vec![A::TellRecovered]),
         (
             S::Starting,
@@ -333,7 +340,10 @@ fn a_candidate_is_tried_beside_a_running_process_only() {
             vec![
                 (I::Changed, vec![A::Validate]),
                 (
-                    I::Refused(Cause::OnError("e".into())),
+                    I::Refused(Cause::OnError {
+                        event_id: EventId(7),
+                        error: "e".into(),
+                    }),
                     vec![A::Drain, A::EndCandidate],
                 ),
                 (exited(false), vec![A::Spawn(Why::Changed)]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sgeventd_protocol::message::Reason as Why;
 
 use super::LOOP_FAILURES;
-use crate::clock::Mono;
+use crate::{clock::Mono, ident::EventId};
 
 /// A plugin that disabled itself, or was given up, is tried again this often.
 const PROBE: Duration = Duration::from_secs(3600);
@@ -22,7 +22,12 @@ pub enum Cause {
     /// Event after event used up its attempts; the last error.
     Failing(String),
     /// It stops at an event that failed.
-    OnError(String),
+    OnError {
+        /// Which event.
+        event_id: EventId,
+        /// Why it failed.
+        error: String,
+    },
     /// An operator said so.
     Operator,
 }
@@ -36,7 +41,7 @@ impl Cause {
             Self::Itself(_) => "self",
             Self::CrashLoop(_) => "crash_loop",
             Self::Failing(_) => "failing",
-            Self::OnError(_) => "on_error",
+            Self::OnError { .. } => "on_error",
             Self::Operator => "operator",
         }
     }
@@ -55,7 +60,9 @@ impl Cause {
             Self::Failing(what) => {
                 format!("three events in a row used up their attempts, the last: {what}")
             }
-            Self::OnError(what) => format!("it stops at an event that failed: {what}"),
+            Self::OnError { event_id, error } => {
+                format!("it stops at event {event_id}, which failed: {error}")
+            }
             Self::Operator => "disabled by an operator".to_owned(),
         }
     }
@@ -123,7 +130,9 @@ pub enum State {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// It shall run.
+    /// The daemon starts, and it shall run.
+    Boot,
+    /// It shall run from now on: its file came, or the config switches it on.
     Start,
     /// The process answered `start`.
     Ready,

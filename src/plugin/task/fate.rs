@@ -127,7 +127,7 @@ impl Task {
             Some(Step::Kill) => process::signal_one(pid, Signal::SIGKILL),
             Some(Step::Unkillable) => {
                 self.is_unkillable = true;
-                self.tell_unkillable();
+                self.tell_unkillable(pid);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sgeventd_protocol::{message, write};
 
-use super::{Bodies, Read, Task};
+use super::{Bodies, Read, Task, words::slow_at};
 use crate::{
     clock::{Mono, Now, Unix, millis},
     dispatch::{Delivery, Disposition, Machine, Refusal},
@@ -51,7 +51,12 @@ impl Task {
                 let error = self.last_error.clone().unwrap_or_default();
                 self.refuse(match refusal {
                     Refusal::Failing => Cause::Failing(error),
-                    Refusal::OnError(_) => Cause::OnError(error),
+                    Refusal::OnError(seq) => {
+                        let machine = self.machine.as_ref();
+                        let event_id = machine.and_then(|machine| machine.event_id(seq));
+                        let event_id = event_id.unwrap_or_default();
+                        Cause::OnError { event_id, error }
+                    }
                 });
             }
         }
@@ -326,13 +331,14 @@ impl Task {
         self.move_deadlines(lateness(asleep, due, now));
     }
 
-    fn run_wake(&self, run: &Run) -> Option<Mono> {
+    fn run_wake(&self, run: &Run, now: Mono) -> Option<Mono> {
         // A deadline that stands is no time to wake up.
         let deadline = run.flights.next_deadline().filter(|_| !self.needs.waits());
         let ladder = run.ladder.as_ref().map(crate::process::Ladder::until);
         let handshake = run.handshake_until.filter(|_| run.ladder.is_none());
+        let slow = slow_at(run).filter(|at| *at > now);
         let turn = run.turn.as_ref().map(|turn| turn.until);
-        let times = [deadline, ladder, handshake, turn];
+        let times = [deadline, ladder, handshake, slow, turn];
         times.into_iter().flatten().min()
     }
 
@@ -348,7 +354,7 @@ impl Task {
         let machine = self.machine.as_ref();
         let of_machine = machine.and_then(|machine| machine.poll_timeout(now));
         let of_runs = [&self.run, &self.candidate].into_iter().flatten();
-        let of_runs = of_runs.filter_map(|run| self.run_wake(run)).min();
+        let of_runs = of_runs.filter_map(|run| self.run_wake(run, now.mono)).min();
         let full = self.unsent.is_some().then(|| now.mono + FULL_QUEUE);
         let times = [
             self.life.poll_timeout(),

@@ -8,7 +8,7 @@ use sgeventd_protocol::{
     message::{self, Reason},
 };
 
-use super::{Task, fate::with_last_words, messages::clean};
+use super::{Task, fate::with_last_words, messages::clean, words::step_of};
 use crate::{
     clock::Mono,
     dispatch::{Filter, Machine, SelfIdentity, machine::resume},
@@ -212,12 +212,8 @@ impl Task {
                 continue;
             }
             run.handshake_until = None;
-            let step = if run.phase == Phase::Handshake {
-                "initialize"
-            } else {
-                "start"
-            };
-            let what = format!("sent no answer to {step} within {} s", HANDSHAKE.as_secs());
+            let (step, within) = (step_of(run), HANDSHAKE.as_secs());
+            let what = format!("sent no answer to {step} within {within} s");
             let error = with_last_words(run, &what);
             if is_candidate {
                 self.invalid(&error);

@@ -80,7 +80,8 @@ impl Task {
                     Ok(result) => Answer::from_result(result.get()),
                     Err(error) => Answer::from_error(error),
                 };
-                let ended = self.disposition(answer);
+                let event_id = run.event_of(Some(id));
+                let ended = self.disposition(answer, event_id.map(|id| id.0));
                 self.answered(id, ended, now);
             }
             Answered::Open(Asked::Initialize) => self.initialized(outcome, is_candidate).await?,
@@ -109,12 +110,12 @@ impl Task {
         }
     }
 
-    fn disposition(&mut self, answer: Answer) -> Disposition {
+    fn disposition(&mut self, answer: Answer, event_id: Option<i64>) -> Disposition {
         match answer {
             Answer::Ok { errors } => {
                 for message in errors {
                     let message = clean(Some(message), "");
-                    tracing::error!(plugin = %self.name, %message, "an event is done, with an error");
+                    tracing::error!(plugin = %self.name, event_id, %message, "an event is done, with an error");
                     self.plugin_error(message);
                 }
                 Disposition::Ok
@@ -141,7 +142,7 @@ impl Task {
                     error = format!("{error}\nlocals: {locals}");
                 }
                 let error = shown(&error, ERROR_MAX);
-                tracing::warn!(plugin = %self.name, error, "the handler failed");
+                tracing::warn!(plugin = %self.name, event_id, error, "the handler failed");
                 Disposition::Failed {
                     error,
                     progress: failed.progress.map(Into::into),

@@ -18,6 +18,7 @@ mod messages;
 mod operate;
 mod start;
 mod tell;
+mod words;
 
 pub(crate) use handshake::{caller, hello};
 
@@ -59,6 +60,8 @@ pub struct Parts {
     pub shared: Shared,
     /// Its own.
     pub setup: Setup,
+    /// It was there when the daemon started.
+    pub was_there: bool,
     /// What it is told.
     pub orders: mpsc::Receiver<Order>,
     /// What it tells.
@@ -166,6 +169,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         name,
         shared,
         setup,
+        was_there,
         orders,
         report,
         settled,
@@ -215,7 +219,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         is_stopping: false,
     };
     if task.setup.settings.enabled {
-        task.step(Input::Start);
+        task.step(if was_there { Input::Boot } else { Input::Start });
     }
     task.go(orders, stop).await
 }

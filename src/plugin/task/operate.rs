@@ -8,7 +8,7 @@ use crate::{
     clock::Now,
     dispatch::{Machine, machine::SKIPPED},
     ident::{EventId, Seq},
-    journal::{Counts, CursorChange, JournalError, NewDead, Op, When},
+    journal::{Counts, CursorChange, JournalError, NewDead, Op, OpenEntry, When},
     plugin::{
         life::{Input, State},
         setup::{Enabled, Operation},
@@ -78,6 +78,7 @@ impl Task {
         Enabled {
             resumes_at: oldest.map(|event| event.facts.event_id),
             skipped,
+            dead_letter: None,
         }
     }
 
@@ -135,7 +136,7 @@ impl Task {
                 seq,
                 reason: SKIPPED.into(),
                 error: error.unwrap_or_default(),
-                attempts: entry.map_or(0, |entry| entry.attempts.max(entry.crashes)),
+                attempts: entry.map_or(0, OpenEntry::tries),
                 at: now.unix,
                 version: None,
             }],

@@ -8,12 +8,7 @@ use crate::{
     clock::{Mono, Now, millis},
     dispatch::Machine,
     journal::CursorChange,
-    plugin::{
-        life::{Cause, State},
-        report::PluginReport,
-        run::Run,
-        told,
-    },
+    plugin::{life::State, report::PluginReport, run::Run, told},
     services::Level,
 };
 
@@ -21,8 +16,6 @@ use crate::{
 const AGES: Duration = Duration::from_secs(5);
 /// Lines that were dropped are told of this often at most.
 const DROPPED: Duration = Duration::from_secs(60);
-/// Whose oldest event is younger is not behind.
-const BEHIND: Duration = Duration::from_secs(10);
 
 impl Task {
     /// Makes the report anew, when it is time; else returns when.
@@ -47,24 +40,31 @@ impl Task {
         Some(now.mono + REPORT)
     }
 
-    fn make_report(&self, now: Now) -> PluginReport {
+    /// Wanted events that are not settled, and rows that it has not looked at.
+    fn waiting(&self) -> (usize, u64) {
         let machine = self.machine.as_ref();
         let position = machine.map_or(self.record.cursor.position, Machine::position);
         let open = machine.map_or(self.record.cursor.open.len(), Machine::open_len);
-        let behind = self.head.borrow().0.saturating_sub(position.0);
-        let oldest = machine.and_then(Machine::oldest);
+        (open, self.head.borrow().0.saturating_sub(position.0))
+    }
+
+    fn make_report(&self, now: Now) -> PluginReport {
+        let (open, behind) = self.waiting();
+        let oldest = self.machine.as_ref().and_then(Machine::oldest);
         let lag = oldest
             .and_then(|event| event.facts.created_at)
             .map_or(Duration::ZERO, |at| self.site_now(now) - at);
-        let (state, reason, remedy) = self.words(lag);
+        let words = self.words(lag, now.mono);
+        let mut remedies = words.remedies.into_iter();
         let run = self.run.as_ref();
         PluginReport {
             name: self.name.clone(),
-            ok: matches!(state, "ok" | "off" | "starting" | "behind"),
-            state: state.to_owned(),
+            ok: words.is_ok,
+            state: words.state.to_owned(),
             since: self.life.since(),
-            reason,
-            remedy,
+            reason: words.reason,
+            remedy: remedies.next(),
+            other_remedies: remedies.collect(),
             subscriptions: self.subscriptions.clone(),
             version: self.version.clone(),
             file: self.setup.file.clone(),
@@ -73,6 +73,7 @@ impl Task {
             generation: self.generation,
             restarts: self.life.restarts(),
             behind,
+            waiting: open as u64 + behind,
             lag_ms: millis(lag),
             open,
             last_event: self.last_event,
@@ -87,76 +88,17 @@ impl Task {
         }
     }
 
-    /// The word, why, and what ends it.
-    fn words(&self, lag: Duration) -> (&'static str, Option<String>, Option<String>) {
-        let show = || Some("sgeventd status --json".to_owned());
-        let by_change = || {
-            Some(format!(
-                "edit {}: it starts again when the file changes",
-                self.setup.file
-            ))
-        };
-        match self.life.state() {
-            State::Stopped if !self.setup.settings.enabled => {
-                let line = format!("[plugin.{}] enabled = true, then reload", self.name);
-                ("off", Some("off by config".to_owned()), Some(line))
-            }
-            State::Stopped => ("stopping", None, None),
-            State::Starting => ("starting", None, None),
-            State::Ready { .. } => {
-                let retrying = self.machine.as_ref().and_then(Machine::retrying);
-                if let Some((attempts, error)) = retrying {
-                    let error = error.lines().next().unwrap_or_default();
-                    return (
-                        "retrying",
-                        Some(format!("attempt {attempts} failed: {error}")),
-                        show(),
-                    );
-                }
-                if lag > BEHIND {
-                    return ("behind", Some("catching up".to_owned()), None);
-                }
-                ("ok", None, None)
-            }
-            State::Draining(_) | State::Stopping(_) if self.is_unkillable => {
-                let why =
-                    "its process does not die, not even by SIGKILL: a file server may hold it";
-                ("stopping", Some(why.to_owned()), show())
-            }
-            State::Draining(_) | State::Stopping(_) => ("stopping", None, None),
-            State::Backoff { error, .. } => {
-                let error = error.lines().next().unwrap_or_default();
-                ("restarting", Some(error.to_owned()), by_change())
-            }
-            State::Missing => {
-                let why = format!("{} is gone", self.setup.file);
-                ("missing", Some(why), Some("put the file back".to_owned()))
-            }
-            State::Disabled {
-                cause: Cause::Operator,
-                ..
-            } => {
-                let enable = format!("sgeventd plugins enable {}", self.name);
-                ("disabled", Some(Cause::Operator.sentence()), Some(enable))
-            }
-            State::Disabled { cause, .. } => ("disabled", Some(cause.sentence()), by_change()),
-        }
-    }
-
     fn key(&self, kind: &str) -> CauseKey {
         CauseKey::of_plugin(&self.name, kind)
     }
 
     /// Begins an alert of this plugin, with what waits and its last words.
     fn raise(&self, alert: Alert) {
-        let machine = self.machine.as_ref();
+        let (open, behind) = self.waiting();
         self.shared.alerts.begin(Alert {
             recipients: self.setup.recipients(self.emails.as_ref()),
             excerpt: self.last_error.clone(),
-            waits: machine.map(|machine| {
-                let behind = self.head.borrow().0.saturating_sub(machine.position().0);
-                machine.open_len() as u64 + behind
-            }),
+            waits: Some(open as u64 + behind),
             ..alert
         });
     }
@@ -164,7 +106,7 @@ impl Task {
     pub(super) fn tell_disabled(&self) {
         if let State::Disabled { cause, .. } = self.life.state() {
             self.shared.alerts.end(&self.key("start"));
-            self.raise(told::disabled(&self.name, cause));
+            self.raise(told::disabled(&self.name, cause, &self.setup.file));
         }
     }
 
@@ -175,7 +117,7 @@ impl Task {
     }
 
     pub(super) fn tell_no_start(&self, error: &str) {
-        self.raise(told::no_start(&self.name, error));
+        self.raise(told::no_start(&self.name, &self.setup.file, error));
     }
 
     pub(super) fn tell_invalid(&self, error: &str) {
@@ -196,26 +138,18 @@ impl Task {
         self.shared.alerts.once(alert);
     }
 
-    pub(super) fn tell_unkillable(&self) {
-        self.raise(told::unkillable(&self.name));
+    pub(super) fn tell_unkillable(&self, pid: i32) {
+        self.raise(told::unkillable(&self.name, pid));
     }
 
     pub(super) fn tell_dead(&self, change: &CursorChange) {
         for dead in &change.dead {
-            let error = dead.error.lines().next().unwrap_or_default();
-            let alert = Alert {
-                plugin: Some(self.name.clone()),
-                excerpt: Some(dead.error.to_string()),
+            let machine = self.machine.as_ref();
+            let event_id = machine.and_then(|machine| machine.event_id(dead.seq));
+            self.shared.alerts.once(Alert {
                 recipients: self.setup.recipients(self.emails.as_ref()),
-                by_itself: "The event is kept as a dead letter; the plugin goes on.".to_owned(),
-                ..Alert::new(
-                    self.key("dead_letter"),
-                    "dead_letter",
-                    Grade::Error,
-                    format!("{} gave up an event ({}): {error}", self.name, dead.reason),
-                )
-            };
-            self.shared.alerts.once(alert);
+                ..told::dead_letter(&self.name, event_id, dead)
+            });
         }
     }
 
@@ -254,8 +188,12 @@ impl Task {
         if report.lag_ms > limit {
             let sentence = format!("{} is {} min behind", self.name, report.lag_ms / 60_000);
             let alert = Alert::new(self.key("lag"), "lag", Grade::Warning, sentence);
+            let mut remedies = report.remedy.iter().chain(&report.other_remedies);
+            let command = remedies.find(|remedy| remedy.starts_with("sgeventd "));
+            let remedy = command.map_or("sgeventd status --all", String::as_str);
             self.raise(Alert {
                 plugin: Some(self.name.clone()),
+                remedy: remedy.to_owned(),
                 by_itself: "It goes on with what waits.".to_owned(),
                 ..alert
             });

@@ -35,6 +35,7 @@ pub(crate) fn impossible((_, from, what, to): &Transition) -> Option<&'static st
 fn inputs() -> Vec<Input> {
     let error = String::new;
     vec![
+        Input::Boot,
         Input::Start,
         Input::Ready,
         Input::StartFailed(error()),

@@ -145,7 +145,7 @@ impl World<'_> {
 
     pub(super) fn tell_disabled(&mut self, who: usize) {
         if let State::Disabled { cause, .. } = self.tasks[who].life.state() {
-            let alert = told::disabled(&self.names[who], cause);
+            let alert = told::disabled(&self.names[who], cause, "file");
             self.alert(Input::Begin(alert));
         }
     }

@@ -275,6 +275,7 @@ pub(crate) fn word_of(state: &State) -> &'static str {
 /// What came, in a word.
 pub(crate) fn word_of_input(input: &Input) -> &'static str {
     match input {
+        Input::Boot => "boot",
         Input::Start => "start",
         Input::Ready => "ready",
         Input::StartFailed(_) => "start failed",

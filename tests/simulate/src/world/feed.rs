@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use sgeventd::{
     dispatch::{Delivery, Disposition, Machine, Refusal},
     event::{Body, Event},
-    ident::Seq,
+    ident::{EventId, Seq},
     journal::Op,
     plugin::{
         flight::{Late, Open, is_charged},
@@ -61,7 +61,10 @@ impl World<'_> {
         {
             let cause = match refusal {
                 Refusal::Failing => Cause::Failing(String::new()),
-                Refusal::OnError(_) => Cause::OnError(String::new()),
+                Refusal::OnError(_) => Cause::OnError {
+                    event_id: EventId(0),
+                    error: String::new(),
+                },
             };
             self.cover.note("event", "waiting", "refusal", cause.word());
             self.step(who, Input::Refused(cause));

@@ -165,7 +165,7 @@ impl World<'_> {
             self.tasks[who].life = Life::new(is_disabled, self.now());
             let is_away = self.ingest.health != sgeventd::site::Health::Up;
             self.site_changed(who, is_away);
-            self.step(who, Input::Start);
+            self.step(who, Input::Boot);
         }
         self.advance(who);
     }
