@@ -280,6 +280,7 @@ pub struct DeadListArgs {
 #[derive(Debug, ClapArgs)]
 pub struct DeadShowArgs {
     /// Its number, as `dead list` shows it.
+    #[arg(value_parser = letter)]
     pub id: i64,
     /// As JSON.
     #[arg(long)]
@@ -293,7 +294,7 @@ pub struct DeadShowArgs {
 #[derive(Debug, ClapArgs)]
 pub struct DeadIdsArgs {
     /// Their numbers, as `dead list` shows them.
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = letter)]
     pub ids: Vec<i64>,
     /// Which daemon.
     #[command(flatten)]
@@ -358,6 +359,15 @@ fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok();
     rate.filter(|rate| (0.0..=10_000.0).contains(rate))
         .ok_or_else(|| "allowed: a number from 0 to 10000".to_owned())
+}
+
+/// The number of a dead letter.
+fn letter(text: &str) -> Result<i64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| {
+        "allowed: the number of a dead letter, the first in each line of `sgeventd dead list`"
+            .to_owned()
+    })
 }
 
 pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {

@@ -6,12 +6,13 @@ use super::{
     Exit,
     args::CheckArgs,
     exit::Failure,
-    output::{data, talk},
+    output::{counted, data, talk},
 };
 use crate::{
     config::{Finding, Loaded, Severity, load},
     ident::PluginName,
     plugin::{
+        ghosts::ghosts,
         look::Wanted,
         order::{Order, in_words},
     },
@@ -21,7 +22,7 @@ use crate::{
 pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let path = &args.config.config;
     let mut loaded = load(path);
-    look_at_order(&mut loaded);
+    look_at_plugins(&mut loaded);
     let findings = loaded.findings().to_vec();
     let is_accepted = loaded.accept_ready().is_ok();
     if args.json {
@@ -39,10 +40,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Who waits for whom can only be said when the plugins are found.
-fn look_at_order(loaded: &mut Loaded) {
-    let plugins = Wanted::of(loaded.config()).survey().plugins;
-    let order = Order::of(loaded.config(), &plugins);
+/// Who waits for whom, and what no plugin is there for, can only be said when the plugins are found.
+fn look_at_plugins(loaded: &mut Loaded) {
+    let found = Wanted::of(loaded.config()).survey();
+    for ghost in ghosts(loaded.config(), &found, |_| false) {
+        loaded.add(Severity::Warning, &ghost.key, ghost.what);
+    }
+    let order = Order::of(loaded.config(), &found.plugins);
     let key = |name: &PluginName| format!("plugin.{name}.after");
     for (name, after) in &order.unknown {
         let message = format!(
@@ -71,8 +75,7 @@ fn tell(path: &std::path::Path, findings: &[Finding], is_accepted: bool) {
     match (is_accepted, findings.len()) {
         (true, 0) => talk(&format!("{path} is fine")),
         (true, count) => talk(&format!("{path} can be used; {count} worth a look")),
-        (false, 1) => talk(&format!("{path} has 1 mistake")),
-        (false, count) => talk(&format!("{path} has {count} mistakes")),
+        (false, count) => talk(&format!("{path} has {}", counted(count, "mistake"))),
     }
 }
 

@@ -4,22 +4,24 @@ use jsonrpsee::core::client::Client;
 
 use super::{
     Exit,
-    args::{DeadCommand, DeadDropArgs, DeadIdsArgs, DeadListArgs, DeadShowArgs},
+    args::{DeadCommand, DeadDropArgs, DeadIdsArgs, DeadListArgs, DeadShowArgs, ReachArgs},
     ask::confirm,
     exit::Failure,
-    output::{data, json, talk},
+    output::{counted, data, json, talk},
     reach,
 };
 use crate::{
     admin::{AdminClient as _, Letter},
     ident::PluginName,
     telemetry::utc,
+    text::{shorten, without_controls},
 };
 
 /// So many letters are asked for at once: each may have a body of megabytes.
 const PAGE: usize = 50;
-/// So much of an error stands in a line.
-const ERROR_CHARS: usize = 60;
+/// A line is no longer, but that so much of an error stands in it in any case.
+const COLUMNS: usize = 100;
+const ERROR_CHARS: usize = 24;
 
 /// Runs a verb of `dead`.
 pub(super) fn run(command: &DeadCommand) -> Result<Exit, Failure> {
@@ -57,41 +59,58 @@ async fn list(args: &DeadListArgs) -> Result<Exit, Failure> {
 }
 
 fn line(letter: &Letter) -> String {
-    let error = letter.error.lines().next().unwrap_or_default();
-    let error: String = error.chars().take(ERROR_CHARS).collect();
-    format!(
-        "{:>6}  {}  {}  event {}  {} after {} attempts: {error}",
+    let head = format!(
+        "{:>6}  {}  {}  event {}  {}, {}: ",
         letter.id,
         utc(letter.at),
         letter.plugin,
         letter.event_id,
         letter.reason,
-        letter.attempts,
+        tries(letter.attempts),
+    );
+    let error = letter.error.lines().next().unwrap_or_default();
+    let room = COLUMNS.saturating_sub(head.chars().count());
+    format!(
+        "{head}{}",
+        shorten(&without_controls(error), room.max(ERROR_CHARS))
     )
+}
+
+/// How often it was tried, in words.
+fn tries(attempts: u32) -> String {
+    match attempts {
+        0 => "never handed out".to_owned(),
+        count => format!("after {}", counted(count as usize, "attempt")),
+    }
 }
 
 async fn show(args: &DeadShowArgs) -> Result<Exit, Failure> {
     let client = reach::daemon(&args.reach).await?;
-    let letter = find(&client, args.id).await?;
+    let letter = find(&client, &args.reach, args.id).await?;
     if args.json {
         data(&json(&letter)?);
     } else {
         data(&whole(&letter));
-        talk(&format!(
-            "once more: sgeventd dead redrive {0}\nforget it: sgeventd dead drop {0}",
-            letter.id
-        ));
+        for (what, verb) in [("once more", "redrive"), ("forget it", "drop")] {
+            let command = format!("sgeventd dead {verb} {}", letter.id);
+            talk(&format!(
+                "{what}: {}",
+                reach::command(&args.reach, &command)
+            ));
+        }
     }
     Ok(Exit::Done)
 }
 
-async fn find(client: &Client, id: i64) -> Result<Letter, Failure> {
+async fn find(client: &Client, reach: &ReachArgs, id: i64) -> Result<Letter, Failure> {
     let found = client.dead(None, id.saturating_sub(1), 1).await;
     let mut found = found.map_err(|error| reach::failed(&error))?;
     let found = found.pop().filter(|letter| letter.id == id);
     found.ok_or_else(|| {
-        Failure::words(Exit::No, format!("there is no dead letter {id}"))
-            .hint("sgeventd dead list shows all")
+        Failure::words(Exit::No, format!("there is no dead letter {id}")).hint(format!(
+            "{} shows all; the number stands first, the event's id after it",
+            reach::command(reach, "sgeventd dead list")
+        ))
     })
 }
 
@@ -102,7 +121,7 @@ fn whole(letter: &Letter) -> String {
         .as_ref()
         .and_then(|event| serde_json::to_string_pretty(event).ok());
     format!(
-        "dead letter {}: event {} {} (seq {})\nplugin    {} {version}\ngiven up  {}, {} after {} attempts\n\n{}\n\n{}",
+        "dead letter {}: event {} {} (seq {})\nplugin    {} {version}\ngiven up  {}, {}, {}\n\n{}\n\n{}",
         letter.id,
         letter.event_id,
         letter.event_type,
@@ -110,7 +129,7 @@ fn whole(letter: &Letter) -> String {
         letter.plugin,
         utc(letter.at),
         letter.reason,
-        letter.attempts,
+        tries(letter.attempts),
         letter.error.trim_end(),
         event.as_deref().unwrap_or("its body was pruned before"),
     )
@@ -127,7 +146,10 @@ async fn redrive(args: &DeadIdsArgs) -> Result<Exit, Failure> {
     if count == args.ids.len() {
         return Ok(Exit::Done);
     }
-    talk("the rest are not there, have no event any more, or find no room: sgeventd dead list");
+    talk(&format!(
+        "the rest are not there, have no event any more, or find no room: {}",
+        reach::command(&args.reach, "sgeventd dead list")
+    ));
     Ok(Exit::No)
 }
 
@@ -135,8 +157,8 @@ async fn drop_letters(args: &DeadDropArgs) -> Result<Exit, Failure> {
     let letters = &args.letters;
     let client = reach::daemon(&letters.reach).await?;
     let effect = format!(
-        "{} dead letters are forgotten, with their events and errors. This cannot be undone.",
-        letters.ids.len()
+        "Forgets {} for good, with event and error. This cannot be undone.",
+        counted(letters.ids.len(), "dead letter")
     );
     if !confirm(&effect, args.yes)? {
         return Ok(Exit::No);

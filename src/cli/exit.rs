@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _, process::ExitCode};
 
-use crate::secret::redact;
+use crate::{config::Finding, secret::redact};
 
 /// Why a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,16 @@ impl Failure {
         Self {
             exit,
             text: format!("error: {text}"),
+            hint: None,
+        }
+    }
+
+    /// Mistakes of a config; each says itself that it is one.
+    pub(super) fn findings<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Self {
+        let all: Vec<_> = findings.into_iter().map(ToString::to_string).collect();
+        Self {
+            exit: Exit::Config,
+            text: all.join("\n"),
             hint: None,
         }
     }

@@ -15,6 +15,14 @@ pub(super) fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::new(Exit::Io, &error))
 }
 
+/// A number with its noun, which takes an `s`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
+
 /// Prints a line of talk.
 pub(super) fn talk(line: &str) {
     // Nobody is left to be told that stderr is closed.

@@ -156,7 +156,7 @@ pub(super) fn carried(text: &str) -> Result<String, String> {
 }
 
 /// A word of a shell: nothing in single quotes means anything but a single quote.
-fn shell(text: &str) -> String {
+pub(super) fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

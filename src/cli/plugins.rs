@@ -29,7 +29,13 @@ async fn enable(args: &EnableArgs) -> Result<Exit, Failure> {
         data(&json(&enabled)?);
     } else {
         data(&words(&args.name, &enabled));
-        talk(&format!("undo: sgeventd plugins disable {}", args.name));
+        let disable = format!("sgeventd plugins disable {}", args.name);
+        let redrive = enabled
+            .dead_letter
+            .map(|letter| format!("sgeventd dead redrive {letter}"));
+        for command in [Some(disable), redrive].into_iter().flatten() {
+            talk(&format!("undo: {}", reach::command(&args.reach, &command)));
+        }
     }
     Ok(Exit::Done)
 }
@@ -40,7 +46,11 @@ fn words(name: &str, enabled: &Enabled) -> String {
         None => format!("{name} is enabled"),
     };
     if let Some(event) = enabled.skipped {
-        text.push_str(&format!("; event {event} is a dead letter now"));
+        let letter = enabled.dead_letter;
+        let letter = letter
+            .map(|letter| format!(" {letter}"))
+            .unwrap_or_default();
+        text.push_str(&format!("; event {event} is dead letter{letter} now"));
     }
     text
 }
@@ -52,6 +62,7 @@ async fn disable(args: &DisableArgs) -> Result<Exit, Failure> {
         .await;
     done.map_err(|error| reach::failed(&error))?;
     data(&format!("{} is disabled; its events wait", args.name));
-    talk(&format!("undo: sgeventd plugins enable {}", args.name));
+    let enable = format!("sgeventd plugins enable {}", args.name);
+    talk(&format!("undo: {}", reach::command(&args.reach, &enable)));
     Ok(Exit::Done)
 }

@@ -1,13 +1,22 @@
 //! How a running daemon is found: by its socket, by its config, or where the packaged one listens.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jsonrpsee::core::client::{Client, Error};
 
-use super::{Exit, args::ReachArgs, exit::Failure};
+use super::{
+    Exit,
+    args::ReachArgs,
+    exit::Failure,
+    output::{counted, talk},
+    paste,
+};
 use crate::{
     admin::client::{ConnectError, connect_for},
-    config::load,
+    config,
 };
 
 /// What changes something is answered after its commit, which a busy disk may hold up.
@@ -54,7 +63,7 @@ pub(super) fn failed(error: &Error) -> Failure {
     }
 }
 
-/// The socket that the command line names.
+/// The socket that the command line names. A config that has mistakes elsewhere names it, too: the daemon runs on.
 pub(super) fn socket(args: &ReachArgs) -> Result<PathBuf, Failure> {
     if let Some(socket) = &args.socket {
         return Ok(socket.clone());
@@ -62,14 +71,79 @@ pub(super) fn socket(args: &ReachArgs) -> Result<PathBuf, Failure> {
     let Some(file) = &args.config else {
         return Ok(PACKAGED.into());
     };
-    match load(file).accept() {
-        Ok((config, _)) => Ok(config.admin.socket),
-        Err(findings) => {
-            let first = findings.iter().find(|finding| finding.is_error());
-            Err(Failure::words(
-                Exit::Config,
-                first.map(ToString::to_string).unwrap_or_default(),
-            ))
+    let loaded = config::read(file);
+    let mistakes = loaded.findings().iter().filter(|one| one.is_error());
+    let mistakes = mistakes.count();
+    let socket = loaded.socket().map_err(|findings| {
+        let first = findings.iter().find(|finding| finding.is_error());
+        Failure::findings(first).hint("--socket PATH reaches a daemon without its config file")
+    })?;
+    if mistakes > 0 {
+        let file = file.display();
+        talk(&format!(
+            "warning: {file} has {}: sgeventd check-config -c {file}",
+            counted(mistakes, "mistake")
+        ));
+    }
+    Ok(socket)
+}
+
+/// A command of ours that reaches the same daemon.
+pub(super) fn command(args: &ReachArgs, words: &str) -> String {
+    let reaches = ["status", "plugins ", "dead ", "site "];
+    let verb = words.strip_prefix("sgeventd ");
+    let is_ours = verb.is_some_and(|verb| reaches.iter().any(|one| verb.starts_with(one)));
+    let from_environment = std::env::var_os("SGEVENTD_SOCKET").map(PathBuf::from);
+    match (&args.config, &args.socket) {
+        _ if !is_ours => words.to_owned(),
+        (_, Some(socket)) if from_environment.as_ref() == Some(socket) => words.to_owned(),
+        (_, Some(socket)) => format!("{words} --socket {}", shell(socket)),
+        (Some(file), None) => format!("{words} -c {}", shell(file)),
+        (None, None) => words.to_owned(),
+    }
+}
+
+/// A path as a word of a shell, in quotes where it needs them.
+fn shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    paste::shell(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_reaches_the_daemon_that_was_asked() {
+        let args = |socket: Option<&str>, config: Option<&str>| ReachArgs {
+            socket: socket.map(Into::into),
+            config: config.map(Into::into),
+        };
+        let disable = "sgeventd plugins disable a";
+        for (args, words, expected) in [
+            (args(None, None), disable, disable),
+            (
+                args(None, Some("/etc/x.toml")),
+                disable,
+                "sgeventd plugins disable a -c /etc/x.toml",
+            ),
+            (
+                args(Some("/run/a b.sock"), Some("/etc/x.toml")),
+                disable,
+                "sgeventd plugins disable a --socket '/run/a b.sock'",
+            ),
+            (args(None, Some("x.toml")), "edit /p/a.py", "edit /p/a.py"),
+            (
+                args(None, Some("x.toml")),
+                "sgeventd check-config -c y.toml",
+                "sgeventd check-config -c y.toml",
+            ),
+        ] {
+            assert_eq!(command(&args, words), expected);
         }
     }
 }

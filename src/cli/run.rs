@@ -6,7 +6,7 @@ use super::{
     Exit,
     args::{ConfigArg, RunArgs},
     exit::Failure,
-    output::talk,
+    output::{counted, talk},
 };
 use crate::{
     config::{Config, load},
@@ -44,8 +44,7 @@ pub(super) fn accept(config: &ConfigArg) -> Result<Config, Failure> {
                 talk(&finding.to_string());
             }
             let count = findings.iter().filter(|one| one.is_error()).count();
-            let mistakes = if count == 1 { "mistake" } else { "mistakes" };
-            let text = format!("the config has {count} {mistakes}");
+            let text = format!("the config has {}", counted(count, "mistake"));
             Err(Failure::words(Exit::Config, text))
         }
     }

@@ -396,3 +396,30 @@ async fn what_is_no_plugin_is_listed_with_the_reason_and_alerts_nobody() {
     daemon.plugin_when("forgot", "found", |_| true).await;
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
 }
+
+/// Why its process was started, as each was told.
+fn reasons(studio: &Studio, name: &str) -> Vec<String> {
+    let book = studio.book(name);
+    let asked = book.iter().filter(|line| line["method"] == "initialize");
+    let reason = |line: &Value| line["params"]["plugin"]["reason"].clone();
+    let reasons = asked.map(reason);
+    reasons
+        .filter_map(|one| one.as_str().map(str::to_owned))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_file_that_comes_while_the_daemon_runs_is_a_change_and_no_boot() {
+    let site = Site::quiet().await;
+    let (studio, daemon) = with_plugin(&site, "early", "", "").await;
+    let text = version(&studio, "late", 1, "");
+    studio.replace(&file("late"), text, 0o755);
+    daemon.plugin_when("late", "works", is_version("1")).await;
+    assert_eq!(reasons(&studio, "early"), ["boot"]);
+    assert_eq!(reasons(&studio, "late"), ["changed"]);
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let daemon = Daemon::start(&studio).await;
+    daemon.plugin_when("late", "works", is_version("1")).await;
+    assert_eq!(reasons(&studio, "late"), ["changed", "boot"]);
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+}

@@ -40,7 +40,7 @@ const REASONS: [(&str, &str, &str, &str); 5] = [
         "stops",
         FAILS,
         "delivery = { on_error = \"stop\" }",
-        "it stops at an event that failed",
+        "it stops at event ",
     ),
     (
         "fails",

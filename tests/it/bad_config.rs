@@ -8,6 +8,8 @@
 //! | `run` with a config that is missing or wrong, also changed under a daemon that runs | here |
 //! | a plugin path that is missing or not readable: refused by `check-config`, waited for by `run` | here |
 //! | a plugin's name twice: by `command` and as a file | here |
+//! | a section for a plugin that is nowhere: a warning, and the daemon runs | here, `src/plugin/ghosts.rs` |
+//! | a file with mistakes still leads `status` to the daemon that runs; one that cannot be read is said once | here |
 
 use std::{
     fs,
@@ -103,6 +105,8 @@ async fn a_file_that_was_spoilt_changes_nothing_for_a_daemon_that_runs() {
     assert_eq!(alert["cause"], "config/invalid", "{status}");
     let sentence = alert["sentence"].as_str().expect("words");
     assert!(sentence.contains("duplicate key"), "{sentence}");
+    assert!(!sentence.contains('\n'), "a line: {sentence}");
+    assert!(!sentence.contains("error:"), "{sentence}");
     site.work(3);
     daemon.delivered(&studio, &site.truth()).await;
     fs::write(&config, right).expect("a config");
@@ -194,4 +198,97 @@ async fn a_name_that_stands_for_a_command_and_a_file_is_said_and_runs_once() {
     until("the plugin is done", || studio.witnessed() == site.truth()).await;
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     assert_eq!(studio.witnessed(), site.truth(), "by one of them alone");
+}
+
+/// `status` by the config file alone.
+fn status_by_config(studio: &Studio) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sgeventd"));
+    command
+        .args(["status", "-c"])
+        .arg(studio.path("sgeventd.toml"));
+    let out = command.env_remove("SGEVENTD_SOCKET").output();
+    let out = out.expect("our own binary");
+    let said = [&out.stdout[..], &out.stderr[..]].map(String::from_utf8_lossy);
+    (out.status.code(), said.concat())
+}
+
+#[tokio::test]
+async fn a_file_with_mistakes_still_leads_to_the_daemon() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness();
+    let daemon = Daemon::start(&studio).await;
+    let right = fs::read_to_string(studio.path("sgeventd.toml")).expect("a config");
+    for (from, to, leads) in [
+        ("interval = \"100ms\"", "interval = \"soon\"", true),
+        ("[log]", "[logg]", true),
+        (
+            "key = { file = \"site.key\" }",
+            "key = { file = \"none.key\" }",
+            true,
+        ),
+        ("socket = \"admin.sock\"", "socket = 7", false),
+        (
+            "[admin]\nsocket = \"admin.sock\"",
+            "socket = admin.sock",
+            false,
+        ),
+    ] {
+        assert!(right.contains(from), "{from}");
+        fs::write(studio.path("sgeventd.toml"), right.replace(from, to)).expect("a config");
+        let (code, said) = status_by_config(&studio);
+        assert_eq!(said.contains("● sgeventd"), leads, "{to}: {said}");
+        assert_eq!(code == Some(78), !leads, "{to}: {code:?} {said}");
+        assert!(!said.contains("error: error:"), "{to}: {said}");
+        assert_eq!(
+            said.matches("error:").count(),
+            usize::from(!leads),
+            "{said}"
+        );
+        assert!(leads || said.contains("hint: --socket"), "{to}: {said}");
+    }
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+}
+
+#[tokio::test]
+async fn a_section_for_a_plugin_that_is_nowhere_is_said_once_and_stops_nothing() {
+    let site = Site::quiet().await;
+    let ghost = "[plugin.ghost]\nmax_age = \"1h\"\n";
+    let studio = Studio::new(&site).witness().section(ghost);
+    let what = "[plugin.ghost] is for a plugin that is not there; there are: witness";
+    let config = studio.config();
+    let text = fs::read_to_string(&config).expect("a config");
+    let line = text.lines().position(|line| line == "[plugin.ghost]");
+    let line = line.expect("its section") + 1;
+    let out = check(&studio);
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert_eq!(out.status.code(), Some(0), "{said}");
+    let warning = format!("warning: {}:{line}:", config.display());
+    assert!(said.contains(&warning) && said.contains(what), "{said}");
+    let daemon = Daemon::start(&studio).await;
+    daemon.delivered(&studio, &site.truth()).await;
+    let status = daemon
+        .status_when("it is said", |status| {
+            status["config"]["warnings"] != json!([])
+        })
+        .await;
+    let warning = format!("{}:{line}: {what}", config.display());
+    assert_eq!(status["config"]["warnings"], json!([warning]));
+    assert_eq!(status["alerts"], json!([]), "{status}");
+    // It comes later.
+    studio.replace(
+        "plugins/ghost.sh",
+        "#!/bin/sh\nexec cat >/dev/null\n",
+        0o755,
+    );
+    daemon
+        .status_when("it is there", |status| {
+            status["config"]["warnings"] == json!([]) && plugin(status, "ghost").is_some()
+        })
+        .await;
+    let told = studio
+        .log()
+        .matches("is for a plugin that is not there")
+        .count();
+    assert_eq!(told, 1, "{}", studio.log());
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
 }

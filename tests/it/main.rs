@@ -14,6 +14,7 @@ mod a_save_takes_nobody_down;
 mod a_sick_disk;
 mod a_site_is_taken_as_it_is;
 mod a_site_that_misbehaves;
+mod a_start_that_hangs_is_seen;
 mod bad_config;
 mod bad_key;
 mod bad_rows;

@@ -42,7 +42,20 @@ async fn enable_skip_redrive_drop_and_disable_do_what_they_say() {
     );
     let studio = Studio::new(&site).actor("stops", &body, "delivery = { on_error = \"stop\" }");
     let daemon = Daemon::start(&studio).await;
-    daemon.plugin_when("stops", "stands", is_disabled).await;
+    let report = daemon.plugin_when("stops", "stands", is_disabled).await;
+    let why = format!("it stops at event {}, which failed: KeyError", truth[2]);
+    let reason = report["reason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with(&why), "{report}");
+    assert_eq!(
+        report["other_remedies"],
+        serde_json::json!([
+            "sgeventd plugins enable stops",
+            "sgeventd plugins enable stops --skip-event"
+        ]),
+        "{report}"
+    );
+    let failed = format!("the handler failed  plugin=stops  event_id={}", truth[2]);
+    assert!(studio.log().contains(&failed), "{}", studio.log());
     // Again at its event, where it fails again.
     let enabled = asked(&studio, "plugins enable stops").await;
     assert_eq!(enabled["resumes_at"], truth[2], "{enabled}");
@@ -81,7 +94,20 @@ async fn enable_skip_redrive_drop_and_disable_do_what_they_say() {
     );
     let (code, said) = sgeventd(&studio, "dead list").await;
     assert_eq!((code, said.as_str()), (Some(0), ""));
+    let (code, said) = sgeventd(&studio, "dead list --plugin stops").await;
+    assert_eq!((code, said.as_str()), (Some(0), ""), "it has none");
     for (words, part) in [
+        (
+            "dead list --plugin nosuch",
+            "there is no plugin nosuch; there are: stops",
+        ),
+        ("dead list --plugin stpos", "did you mean stops?"),
+        (
+            "dead show xyz",
+            "allowed: the number of a dead letter, the first in each line of `sgeventd dead list`",
+        ),
+        ("dead drop 7", "Forgets 1 dead letter for good"),
+        ("plugins enable nosuch", "there are: stops"),
         ("dead drop 7 --yes", "0 of 1"),
         ("dead drop 7", "--yes"),
         ("dead show 7", "there is no dead letter 7"),
@@ -100,6 +126,15 @@ async fn enable_skip_redrive_drop_and_disable_do_what_they_say() {
     let report = daemon.plugin_when("stops", "rests", is_disabled).await;
     assert_eq!(report["reason"], "disabled by an operator", "{report}");
     site.work(2);
+    let waits = |report: &Value| report["waiting"].as_u64() >= Some(2);
+    daemon
+        .plugin_when("stops", "what waits counts", waits)
+        .await;
+    let (code, said) = sgeventd(&studio, "status").await;
+    assert_eq!(code, Some(1), "{said}");
+    let socket = studio.path("admin.sock").display().to_string();
+    let remedy = format!("Next:  sgeventd plugins enable stops --socket {socket}\n");
+    assert!(said.contains(&remedy), "{said}");
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     let daemon = Daemon::start(&studio).await;
     daemon
@@ -123,4 +158,47 @@ async fn enable_skip_redrive_drop_and_disable_do_what_they_say() {
     handed.sort_unstable();
     handed.dedup();
     assert_eq!(handed, site.truth(), "all of them, {first} too");
+}
+
+/// An event that waits behind others may be passed over before it was ever handed out.
+#[tokio::test]
+async fn what_was_skipped_says_how_to_have_it_back() {
+    let site = Site::quiet().await;
+    let studio = Studio::new(&site).witness().actor("rests", "", "");
+    let daemon = Daemon::start(&studio).await;
+    let known = site.truth().len();
+    let ok = |count: usize| move |report: &Value| report["counts"]["ok"] == count;
+    daemon.plugin_when("rests", "has all", ok(known)).await;
+    let (code, said) = sgeventd(&studio, "plugins disable rests").await;
+    assert_eq!(code, Some(0), "{said}");
+    site.work(2);
+    let waits = |report: &Value| is_disabled(report) && report["open"].as_u64() >= Some(2);
+    daemon.plugin_when("rests", "two wait", waits).await;
+    let (code, said) = sgeventd(&studio, "plugins enable rests --skip-event").await;
+    assert_eq!(code, Some(0), "{said}");
+    let letter = asked(&studio, "dead list --plugin rests").await;
+    let socket = studio.path("admin.sock").display().to_string();
+    for undo in [
+        "sgeventd plugins disable rests".to_owned(),
+        format!("sgeventd dead redrive {}", letter["id"]),
+    ] {
+        let line = format!("undo: {undo} --socket {socket}\n");
+        assert!(said.contains(&line), "{line} in {said}");
+    }
+    assert_eq!(letter["attempts"], 0, "{letter}");
+    let (_, said) = sgeventd(&studio, "dead list").await;
+    assert!(
+        said.contains("skipped_by_operator, never handed out"),
+        "{said}"
+    );
+    let event = &letter["event_id"];
+    let alert = format!("rests gave up event {event} (skipped_by_operator)");
+    assert!(studio.log().contains(&alert), "{}", studio.log());
+    let (_, said) = sgeventd(&studio, "status").await;
+    assert!(said.contains("dead letters  1: rests 1"), "{said}");
+    let (code, said) = sgeventd(&studio, &format!("dead redrive {}", letter["id"])).await;
+    assert_eq!(code, Some(0), "{said}");
+    let all = site.truth().len();
+    daemon.plugin_when("rests", "has it, too", ok(all)).await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
 }

@@ -23,6 +23,7 @@ use crate::{
     plugin::discovery::{self, Found},
     process,
     sdk::{self, Sdk},
+    text::instead,
 };
 
 /// Runs the check.
@@ -99,12 +100,8 @@ fn check_names(only: &[String]) -> Result<(), Failure> {
     match only.iter().find(|name| !is_known(name)) {
         None => Ok(()),
         Some(name) => {
-            let near = SCENARIOS.iter().max_by(|a, b| {
-                let near = |one: &str| strsim::jaro_winkler(one, name);
-                near(a.name).total_cmp(&near(b.name))
-            });
-            let near = near.map_or("", |near| near.name);
-            let text = format!("there is no scenario {name:?}; did you mean {near}?");
+            let all: Vec<&str> = SCENARIOS.iter().map(|one| one.name).collect();
+            let text = format!("there is no scenario {name:?}; {}", instead(name, &all));
             Err(Failure::words(Exit::Usage, text).hint("sgeventd check --list"))
         }
     }
@@ -123,11 +120,11 @@ fn settings(
             // A check asks no site: whoever writes a plugin need not be able to read the keys.
             let keys: BTreeMap<String, _> = config.keys().into_iter().collect();
             let mistakes = loaded.findings().iter();
-            let mistakes = mistakes
-                .filter(|one| one.severity == Severity::Error && !keys.contains_key(&one.key));
-            let all: Vec<_> = mistakes.map(ToString::to_string).collect();
-            if !all.is_empty() {
-                return Err(Failure::words(Exit::Config, all.join("\n")));
+            let mut mistakes = mistakes
+                .filter(|one| one.severity == Severity::Error && !keys.contains_key(&one.key))
+                .peekable();
+            if mistakes.peek().is_some() {
+                return Err(Failure::findings(mistakes));
             }
             let folder = file.parent();
             let paths = &config.plugins.paths;

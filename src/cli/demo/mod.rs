@@ -71,10 +71,8 @@ async fn play(args: &DemoArgs) -> Result<Exit, Failure> {
     });
     let first = sandbox.truth().into_iter().min().unwrap_or(1);
     let stage = Stage::build(&dir, &sandbox.url(), &key, first).map_err(io)?;
-    let (config, _findings) = load(&stage.config).accept().map_err(|findings| {
-        let all: Vec<_> = findings.iter().map(ToString::to_string).collect();
-        Failure::words(Exit::Config, all.join("\n"))
-    })?;
+    let loaded = load(&stage.config).accept();
+    let (config, _findings) = loaded.map_err(|findings| Failure::findings(&findings))?;
     let guard = telemetry::init(&config.log).map_err(|error| Failure::new(Exit::Io, &error))?;
     talk(&screen::opening(&stage, &sandbox.url()));
     let mut daemon = Box::pin(Daemon::start(config, &guard))
