@@ -15,7 +15,7 @@ help: ## this list
 demo: ## a made-up site, the daemon and plugins in three languages
 	cargo run --release -- demo
 
-test: install-test-needs forget-proof test-rust test-simulate test-python ## installs what the tests need and runs them all
+test: install-test-needs forget-proof test-rust test-simulate test-python booted ## installs what the tests need and runs them all
 	@tests/proof/collect
 
 forget-proof:
@@ -57,9 +57,9 @@ power-cut: ## cuts the power CUTS times in a record of the daemon, and as often 
 	SGEVENTD_CUTS=$(CUTS) cargo test --lib -- --nocapture journal::crashes
 	SGEVENTD_CUTS=$(CUTS) SGEVENTD_SEED=$(SEED) cargo test --test it -- --nocapture power_cuts
 
-booted: ## the packaged unit under a booted systemd, as root; TREE=folder made by debootstrap, see tests/booted/run
-	cargo build
-	tests/booted/run $(TREE)
+booted: install-test-needs ## the packaged unit under a systemd of its own, in a virtual machine: control groups, rights, the credential; as root
+	cargo build --workspace
+	tests/booted/run $(TARGET)/booted $(TARGET)/debug/sgeventd
 
 wires: ## records anew what plugins in five languages and the daemon say to each other, into protocol/v1/wires
 	SGEVENTD_RECORD=1 cargo test --test it -- --nocapture --exact wires_are_as_published::wires_of_real_plugins_are_as_published
