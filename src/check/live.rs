@@ -20,7 +20,8 @@ use crate::{
     peer::{Peer, Turn},
     plugin::{setup::Setup, task::caller},
     process::{Child, Exit, Lines, end_escaped, kill_group},
-    services::{CallContext, Caller, OpenEvent, Phase, RESULT_BYTES, Services},
+    services::{CallContext, Caller, OpenEvent, Phase, Services},
+    site::RESULT_BYTES,
 };
 
 /// What comes after the last answer, such as a second one, comes by then.

@@ -22,12 +22,9 @@ use super::{
     sugar::{self, Plan, find},
 };
 use crate::{
-    site::{Kind, methods},
+    site::{Kind, RESULT_BYTES, methods},
     text::nearest,
 };
-
-/// The largest result that is handed over.
-pub const RESULT_BYTES: usize = 64 << 20;
 
 /// What plugins may call; copies share everything.
 #[derive(Clone)]
@@ -141,7 +138,7 @@ impl Services {
                 let result = broker
                     .carry_out(origin, &method, payload.as_deref())
                     .await?;
-                Ok(sugar::records::shaped(result, shape))
+                bounded(sugar::records::shaped(result, shape), &method)
             }
         }
     }
@@ -168,6 +165,15 @@ impl Services {
             }
         }
     }
+}
+
+/// A result that is here and longer than was announced is not handed over either.
+fn bounded(result: Box<RawValue>, method: &str) -> Result<Box<RawValue>, RpcError> {
+    if result.get().len() <= RESULT_BYTES {
+        return Ok(result);
+    }
+    let is_sent = methods::kind(method) == Kind::Write;
+    Err(RpcError::too_large(RESULT_BYTES, is_sent))
 }
 
 /// Params are by keyword; none is as good as no members.

@@ -27,7 +27,7 @@ mod sugar;
 mod tests;
 
 pub use broker::{Observer, Withheld};
-pub use call::{RESULT_BYTES, Services};
+pub use call::Services;
 pub use caller::{BothSides, Caller, CallerSetup, Mode};
 pub use error::RpcError;
 pub use files::FileRoots;

@@ -61,6 +61,7 @@ impl Site {
                 address,
                 timeout: options.timeout,
                 answer_bytes: options.answer_bytes,
+                result_bytes: options.result_bytes,
             },
             gate: Gate::new(options.max_calls),
             health: watch::Sender::new(Health::Up),
@@ -111,7 +112,9 @@ impl Site {
     /// # Errors
     /// As every call.
     pub async fn info(&self) -> Result<(Capabilities, Reply), SiteError> {
-        let reply = self.try_once(None, &Call::new("info", None), 1).await?;
+        let limit = self.0.http.answer_bytes;
+        let info = Call::new("info", None);
+        let reply = self.try_once(None, &info, 1, limit).await?;
         Ok((self.learn(&reply)?, reply))
     }
 
@@ -121,19 +124,20 @@ impl Site {
         self.kept().map(|(_, capabilities)| capabilities)
     }
 
-    /// One try, noted by the tap. `info` goes without credentials, whoever asks.
+    /// One try, noted by the tap, for a result of about `limit` bytes at most. `info` goes without credentials, whoever asks.
     pub(super) async fn try_once(
         &self,
         session: Option<&Session>,
         call: &Call<'_>,
         attempt: u32,
+        limit: usize,
     ) -> Result<Reply, SiteError> {
         let session = session.filter(|_| call.method != "info");
         let auth = session.map(|session| session.auth(call));
         let body = envelope::request(call.method, auth.as_ref(), call.payload);
         let script = session.map(Session::script);
         let (sent_bytes, started) = (body.len(), Instant::now());
-        let (head, answer) = self.0.http.post(body).await;
+        let (head, answer) = self.0.http.post(body, limit).await;
         let elapsed = started.elapsed();
         self.note_date(head.date);
         let received_bytes = answer.as_ref().map_or(0, Bytes::len);

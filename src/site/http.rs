@@ -18,6 +18,8 @@ use crate::{
 
 /// Of the body of a refusal, this much is read for the message.
 const DETAIL_BYTES: usize = 16 * 1024;
+/// What may stand around a result in the body of an answer.
+const ENVELOPE_BYTES: usize = 64 * 1024;
 /// And this much is shown.
 const DETAIL_CHARS: usize = 300;
 
@@ -28,7 +30,9 @@ pub(super) struct Http {
     pub(super) files: Client,
     pub(super) address: Address,
     pub(super) timeout: Duration,
+    /// The largest result for the daemon itself, and for a plugin.
     pub(super) answer_bytes: usize,
+    pub(super) result_bytes: usize,
 }
 
 /// What the headers of an answer tell.
@@ -40,10 +44,15 @@ pub(super) struct Head {
 }
 
 impl Http {
-    /// Sends one request and reads the whole answer: what its headers tell, and the body of a 2xx.
-    pub(super) async fn post(&self, body: Vec<u8>) -> (Head, Result<Bytes, SiteError>) {
+    /// Sends one request and reads the whole answer: what its headers tell, and the body of a 2xx, which may have
+    /// `limit` bytes and what stands around a result.
+    pub(super) async fn post(
+        &self,
+        body: Vec<u8>,
+        limit: usize,
+    ) -> (Head, Result<Bytes, SiteError>) {
         let mut head = Head::default();
-        let exchange = self.exchange(body, &mut head);
+        let exchange = self.exchange(body, limit, &mut head);
         let answer = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(SiteError::Timeout {
@@ -53,7 +62,12 @@ impl Http {
         (head, answer)
     }
 
-    async fn exchange(&self, body: Vec<u8>, head: &mut Head) -> Result<Bytes, SiteError> {
+    async fn exchange(
+        &self,
+        body: Vec<u8>,
+        limit: usize,
+        head: &mut Head,
+    ) -> Result<Bytes, SiteError> {
         let mut request = self
             .client
             .post(self.address.endpoint().clone())
@@ -69,7 +83,11 @@ impl Http {
             return Err(refusal(response, head.date).await);
         }
         let says_html = is_html(response.headers());
-        let body = read(response, self.answer_bytes).await?;
+        let body = read(response, limit + ENVELOPE_BYTES).await;
+        let body = body.map_err(|error| match error {
+            SiteError::TooLarge { .. } => SiteError::TooLarge { limit },
+            error => error,
+        })?;
         if says_html || body.trim_ascii_start().starts_with(b"<") {
             let beginning = &body[..body.len().min(DETAIL_BYTES)];
             let title = title_of(&String::from_utf8_lossy(beginning)).unwrap_or_default();

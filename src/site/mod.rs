@@ -44,5 +44,5 @@ pub use health::Health;
 pub use info::Capabilities;
 pub use methods::Kind;
 pub use session::{Call, Reply, Session};
-pub use setup::{SetupError, SiteOptions};
+pub use setup::{RESULT_BYTES, SetupError, SiteOptions};
 pub use tap::{CallRecord, CallTap};

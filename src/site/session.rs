@@ -127,7 +127,8 @@ impl Session {
     /// # Errors
     /// Whatever went wrong, as it is.
     pub async fn call_once(&self, call: &Call<'_>) -> Result<Reply, SiteError> {
-        self.attempt(call, 1).await
+        let limit = self.site.http().answer_bytes;
+        self.attempt(call, 1, limit).await
     }
 
     /// Calls the site for a plugin: in turns, waiting while the site is away, repeated where that is safe.
@@ -140,10 +141,11 @@ impl Session {
     /// Dropping the future gives its turn back; a request under way may still be carried out by the site.
     pub async fn call(&self, call: &Call<'_>) -> Result<Reply, SiteError> {
         let kind = methods::kind(call.method);
+        let limit = self.site.http().result_bytes;
         let mut attempts = Attempts::new(self, kind, Way::Call, call.plugin);
         loop {
             let turn = attempts.begin().await?;
-            let result = self.attempt(call, attempts.attempt()).await;
+            let result = self.attempt(call, attempts.attempt(), limit).await;
             drop(turn);
             match result {
                 Ok(reply) => return Ok(reply),
@@ -188,8 +190,14 @@ impl Session {
     }
 
     /// One try, and what it tells of the key.
-    async fn attempt(&self, call: &Call<'_>, attempt: u32) -> Result<Reply, SiteError> {
-        let result = self.site.try_once(Some(self), call, attempt).await;
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        attempt: u32,
+        limit: usize,
+    ) -> Result<Reply, SiteError> {
+        let tried = self.site.try_once(Some(self), call, attempt, limit);
+        let result = tried.await;
         let refused = match &result {
             Err(error @ SiteError::Auth { .. }) => Some((Instant::now(), error.clone())),
             // Any other answer of the site but `info` proves that the key is good; trouble proves nothing.

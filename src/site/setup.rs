@@ -20,6 +20,9 @@ const CONNECT_AT_MOST: Duration = Duration::from_secs(15);
 /// Shorter than load balancers keep idle connections, so that we rarely write on one that is being closed.
 const IDLE_AT_MOST: Duration = Duration::from_secs(20);
 
+/// The largest result of a plugin's call, which is announced to it.
+pub const RESULT_BYTES: usize = 64 << 20;
+
 /// How to reach a site.
 #[derive(Clone)]
 pub struct SiteOptions {
@@ -39,8 +42,10 @@ pub struct SiteOptions {
     pub max_retry_wait: Duration,
     /// How long a call of a plugin waits for a site that is away.
     pub patience: Duration,
-    /// The largest answer, after decompression.
+    /// The largest result of a question of the daemon's own, after decompression.
     pub answer_bytes: usize,
+    /// The largest result of a plugin's call, after decompression.
+    pub result_bytes: usize,
     /// Who is told of every try.
     pub tap: Option<Arc<dyn CallTap>>,
 }
@@ -60,6 +65,7 @@ impl SiteOptions {
             patience: Duration::from_secs(600),
             // Twice as much while its rows are taken out.
             answer_bytes: 32 << 20,
+            result_bytes: RESULT_BYTES,
             tap: None,
         }
     }

@@ -14,8 +14,8 @@ use super::Task;
 use crate::{
     clock::{Mono, Now},
     plugin::run::{Call, CallDone},
-    services::{self, AT_WORK, RESULT_BYTES, WAITING},
-    site::{Kind, methods},
+    services::{self, AT_WORK, WAITING},
+    site::{Kind, RESULT_BYTES, methods},
 };
 
 /// Answers may lie unread up to so many bytes: two of the largest.

@@ -19,8 +19,8 @@ use crate::{
         run::{Asked, HANDSHAKE},
         setup::Setup,
     },
-    services::{AT_WORK, BothSides, Caller, CallerSetup, Mode, Phase, RESULT_BYTES, WAITING},
-    site::permissions::Granted,
+    services::{AT_WORK, BothSides, Caller, CallerSetup, Mode, Phase, WAITING},
+    site::{RESULT_BYTES, permissions::Granted},
 };
 
 /// A handshake whose call waits for the site is looked at again after this.

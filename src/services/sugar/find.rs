@@ -222,9 +222,9 @@ impl Pages {
         find.payload(self.size, self.page, self.is_paged)
     }
 
-    /// Size of the rows so far.
+    /// Size of the list with the rows so far.
     pub(in crate::services) fn bytes(&self) -> usize {
-        self.rows.len()
+        self.rows.len() + "]".len()
     }
 
     /// Takes one answer; true when it was the last.

@@ -5,7 +5,10 @@ use serde_json::json;
 use super::support::Bench;
 use crate::{
     ident::EventId,
-    site::tests::server::{Move, Server},
+    site::{
+        RESULT_BYTES,
+        tests::server::{Move, Server},
+    },
 };
 
 const FIND: &str = r#"{"entity_type":"Shot","filters":[["code","is","a"]]}"#;
@@ -84,14 +87,25 @@ async fn a_write_that_may_have_happened_says_so() {
 }
 
 #[tokio::test]
-async fn a_result_that_is_too_large_is_refused_in_words() {
-    let large = format!(r#"["{}"]"#, "x".repeat(33 << 20));
-    let server = Server::start([Move::results(&large)]).await;
-    let bench = Bench::new(&server.url, |_| {});
+async fn a_result_may_be_as_large_as_is_announced_and_no_larger() {
+    let of = |bytes: usize| format!(r#""{}""#, "x".repeat(bytes - 2));
     let rpc = r#"{"method":"read","payload":{"type":"Shot"}}"#;
-    let expected = json!({"limit_bytes": 32 << 20, "sent": false});
-    assert_eq!(bench.refused("sg.rpc", rpc).await, (-32014, expected));
-    assert_eq!(server.count(), 1, "it would be as large the next time");
+    let largest = of(RESULT_BYTES);
+    let server = Server::start([Move::results(&largest)]).await;
+    let bench = Bench::new(&server.url, |_| {});
+    let result = bench.call("sg.rpc", rpc).await.unwrap();
+    assert_eq!(result.len(), RESULT_BYTES);
+    for (bytes, method, params, is_sent) in [
+        (RESULT_BYTES + 1, "sg.rpc", rpc, false),
+        (RESULT_BYTES + 1, "sg.create", CREATE, true),
+        (RESULT_BYTES + (1 << 20), "sg.rpc", rpc, false),
+    ] {
+        let server = Server::start([Move::results(&of(bytes))]).await;
+        let bench = Bench::new(&server.url, |_| {});
+        let expected = json!({"limit_bytes": RESULT_BYTES, "sent": is_sent});
+        assert_eq!(bench.refused(method, params).await, (-32014, expected));
+        assert_eq!(server.count(), 1, "it would be as large the next time");
+    }
 }
 
 #[tokio::test]
