@@ -1,11 +1,12 @@
-//! The traffic log of one plugin's pipe: every message as one line, answers with how long they took.
+//! The traffic log of one plugin's pipe: every message as one line, answers with how long they took, and what belongs to an
+//! event with its id.
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sgeventd_protocol::Item;
+use sgeventd_protocol::{Item, message::CallParams};
 
 use crate::{
     clock::{Clock, Now, Unix},
@@ -14,7 +15,7 @@ use crate::{
     telemetry::{Direction, Traffic, TrafficRecord},
 };
 
-/// Open requests that are remembered for their latency.
+/// Open requests that are remembered, of either side.
 const OPEN_MAX: usize = 4096;
 
 /// See the module.
@@ -22,7 +23,16 @@ pub(super) struct PluginTap {
     traffic: Traffic,
     plugin: PluginName,
     clock: Clock,
-    open: HashMap<u64, Open>,
+    open: OpenRequests,
+}
+
+/// What waits for an answer, in either direction.
+#[derive(Default)]
+struct OpenRequests {
+    /// Requests of the daemon, by their ids.
+    ours: HashMap<u64, Open>,
+    /// Calls of the plugin that belong to an event, by their ids as they came.
+    calls: HashMap<Box<str>, EventId>,
 }
 
 struct Open {
@@ -43,6 +53,13 @@ struct Sent<'a> {
     error: Option<&'a RawValue>,
 }
 
+/// What a notification that begins with `$/` is about.
+#[derive(Deserialize)]
+struct About<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+}
+
 #[derive(Deserialize)]
 struct EventParams<'a> {
     #[serde(borrow)]
@@ -57,13 +74,57 @@ struct EventRow<'a> {
     created_at: Option<Cow<'a, str>>,
 }
 
+impl OpenRequests {
+    fn asked(&mut self, id: u64, open: Open) {
+        if self.ours.len() < OPEN_MAX {
+            self.ours.insert(id, open);
+        }
+    }
+
+    /// The event that a message of the plugin belongs to: the one that it names, or the only one that is open.
+    fn event_of(&self, params: Option<&RawValue>) -> Option<EventId> {
+        let named = params.and_then(|params| serde_json::from_str::<CallParams>(params.get()).ok());
+        if let Some(parent) = named.and_then(|named| named.meta.parent) {
+            return self.ours.get(&parent)?.event_id;
+        }
+        let mut events = self.ours.values().filter_map(|open| open.event_id);
+        let only = events.next()?;
+        events.next().is_none().then_some(only)
+    }
+
+    /// A call of the plugin begins; the event that it belongs to.
+    fn called(&mut self, id: &RawValue, params: Option<&RawValue>) -> Option<EventId> {
+        let event_id = self.event_of(params)?;
+        if self.calls.len() < OPEN_MAX {
+            self.calls.insert(id.get().into(), event_id);
+        }
+        Some(event_id)
+    }
+
+    /// The event that a notification belongs to.
+    fn told(&self, method: &str, params: Option<&RawValue>) -> Option<EventId> {
+        if !method.starts_with("$/") {
+            return self.event_of(params);
+        }
+        let about: About<'_> = serde_json::from_str(params?.get()).ok()?;
+        let ours = about
+            .id
+            .get()
+            .parse()
+            .ok()
+            .and_then(|id| self.ours.get(&id));
+        let of_call = || self.calls.get(about.id.get()).copied();
+        ours.and_then(|open| open.event_id).or_else(of_call)
+    }
+}
+
 impl PluginTap {
     pub(super) fn new(traffic: Traffic, plugin: PluginName, clock: Clock) -> Self {
         Self {
             traffic,
             plugin,
             clock,
-            open: HashMap::new(),
+            open: OpenRequests::default(),
         }
     }
 
@@ -106,7 +167,7 @@ impl PluginTap {
 
     fn answered(&mut self, id: u64, outcome: &Result<Box<RawValue>, sgeventd_protocol::RpcError>) {
         let now = self.clock.now();
-        let open = self.open.remove(&id);
+        let open = self.open.ours.remove(&id);
         let method = open.as_ref().map_or("response", |open| &*open.method);
         let mut record = self.record(Direction::FromPlugin, now, method);
         record.id = Some(id.to_string().into());
@@ -134,6 +195,9 @@ impl Tap for PluginTap {
         record.body = self.body(line);
         if sent.method.is_none() {
             record.status = Some(if sent.error.is_some() { "error" } else { "ok" }.into());
+            record.event_id = sent.id.and_then(|id| self.open.calls.remove(id.get()));
+        } else if sent.id.is_none() {
+            record.event_id = self.open.told(method, sent.params);
         }
         if method == "event"
             && let Some(params) = sent.params
@@ -143,13 +207,13 @@ impl Tap for PluginTap {
             record.delay = params.event.created_at.and_then(|at| since(&at, now.unix));
         }
         let id = sent.id.and_then(|id| id.get().parse().ok());
-        if let Some(id) = id.filter(|_| sent.method.is_some() && self.open.len() < OPEN_MAX) {
+        if let Some(id) = id.filter(|_| sent.method.is_some()) {
             let open = Open {
                 method: method.into(),
                 event_id: record.event_id,
                 at: now,
             };
-            self.open.insert(id, open);
+            self.open.asked(id, open);
         }
         self.traffic.record(record);
     }
@@ -171,6 +235,10 @@ impl Tap for PluginTap {
             }
         };
         let mut record = self.record(Direction::FromPlugin, self.clock.now(), method);
+        record.event_id = match id {
+            Some(id) => self.open.called(id, params.map(|params| &**params)),
+            None => self.open.told(method, params.map(|params| &**params)),
+        };
         record.id = id.map(|id| id.get().into());
         record.bytes = params.map_or(0, |params| params.get().len() as u64);
         record.body = params.and_then(|params| self.body(params.get().as_bytes()));
@@ -181,4 +249,75 @@ impl Tap for PluginTap {
 fn since(created_at: &str, now: Unix) -> Option<Duration> {
     let at: jiff::Timestamp = created_at.parse().ok()?;
     Some(now - Unix(at.as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).expect("JSON")
+    }
+
+    #[test]
+    fn what_belongs_to_an_event_has_its_id() {
+        let mut open = OpenRequests::default();
+        let at = Clock::start().now();
+        for (id, event_id) in [(1_000_001, None), (1_000_002, Some(EventId(70)))] {
+            let method = "event".into();
+            open.asked(
+                id,
+                Open {
+                    method,
+                    event_id,
+                    at,
+                },
+            );
+        }
+        let parent = |id: u64| raw(&format!(r#"{{"_meta":{{"parent":{id}}}}}"#));
+        let nameless = raw("{}");
+        assert_eq!(
+            open.event_of(Some(&nameless)),
+            Some(EventId(70)),
+            "the only one"
+        );
+        assert_eq!(open.called(&raw("\"a\""), None), Some(EventId(70)));
+        let (method, event_id) = ("event".into(), Some(EventId(71)));
+        open.asked(
+            1_000_003,
+            Open {
+                method,
+                event_id,
+                at,
+            },
+        );
+        for (id, expected) in [(1_000_003, Some(EventId(71))), (1_000_001, None), (7, None)] {
+            assert_eq!(open.called(&raw("8"), Some(&parent(id))), expected, "{id}");
+        }
+        assert_eq!(open.event_of(Some(&nameless)), None, "one of two");
+        for (method, params, expected) in [
+            ("$/progress", r#"{"id":1000002}"#, Some(EventId(70))),
+            ("$/cancel", r#"{"id":"a"}"#, Some(EventId(70))),
+            ("$/cancel", r#"{"id":"b"}"#, None),
+            (
+                "log",
+                r#"{"message":"m","_meta":{"parent":1000003}}"#,
+                Some(EventId(71)),
+            ),
+        ] {
+            assert_eq!(
+                open.told(method, Some(&raw(params))),
+                expected,
+                "{method} {params}"
+            );
+        }
+        // Its event is answered: what comes now is outside.
+        open.ours.remove(&1_000_002);
+        assert_eq!(open.event_of(Some(&parent(1_000_002))), None);
+        assert_eq!(
+            open.calls.remove("\"a\""),
+            Some(EventId(70)),
+            "its answer still belongs to it"
+        );
+    }
 }

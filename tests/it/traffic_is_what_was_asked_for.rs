@@ -40,8 +40,15 @@ async fn calls_to_the_site_are_logged_as_their_plugin_wants() {
         let calls = calls.filter(|line| line["plugin"] == name && line["direction"] == way);
         calls.collect()
     };
-    for way in ["to_site", "from_site"] {
-        let mut events: Vec<i64> = calls("listed", way)
+    let is_call = |line: &Value| match line["direction"].as_str() {
+        Some("from_plugin") => line["method"] == "sg.find",
+        Some("to_plugin") => line["method"] == "response",
+        _ => true,
+    };
+    for way in ["from_plugin", "to_site", "from_site", "to_plugin"] {
+        let mut lines = calls("listed", way);
+        lines.retain(|line| is_call(line));
+        let mut events: Vec<i64> = lines
             .iter()
             .map(|line| line["event_id"].as_i64().expect("the event of the call"))
             .collect();
