@@ -167,6 +167,45 @@ mod tests {
         assert_eq!(turns.leave(&"hangs"), [waiting]);
     }
 
+    /// How long a call that hangs keeps its place.
+    const DEADLINE: u64 = 10;
+
+    /// When a plugin that calls at a time gets its place, beside others whose every call hangs to its deadline and is made
+    /// anew at once; of each: when it begins, and how many it makes at a time.
+    fn seated_at(places: usize, hanging: &[(u64, usize)], calls_at: u64) -> u64 {
+        let calm = hanging.len();
+        let mut turns = Turns::new(places);
+        let mut waits = HashMap::new();
+        // Who has a place, and until when.
+        let mut seated: Vec<(usize, u64)> = Vec::new();
+        for now in 0.. {
+            let mut calls: Vec<usize> = Vec::new();
+            for (key, (begins, count)) in hanging.iter().enumerate() {
+                let is_begun = *begins == now;
+                calls.extend(std::iter::repeat_n(key, if is_begun { *count } else { 0 }));
+            }
+            calls.extend((calls_at == now).then_some(calm));
+            let (over, rest): (Vec<_>, Vec<_>) =
+                seated.iter().copied().partition(|(_, until)| *until == now);
+            seated = rest;
+            for (key, _) in over {
+                let next = turns.leave(&key).into_iter();
+                seated.extend(next.map(|ticket| (waits[&ticket], now + DEADLINE)));
+                calls.push(key);
+            }
+            for key in calls {
+                match turns.arrive(key) {
+                    Arrival::Go => seated.push((key, now + DEADLINE)),
+                    Arrival::Wait(ticket) => drop(waits.insert(ticket, key)),
+                }
+            }
+            if seated.iter().any(|(key, _)| *key == calm) {
+                return now;
+            }
+        }
+        unreachable!("time goes on until it is seated")
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Arrive(u8),
@@ -183,6 +222,18 @@ mod tests {
     }
 
     proptest! {
+        /// As long as there is a place for each plugin: one whose calls do not hang waits for one deadline at most.
+        #[test]
+        fn plugins_that_hang_hold_up_another_for_one_deadline_at_most(
+            hanging in vec((0..DEADLINE * 3, 1usize..10), 1..12),
+            more_places in 0usize..4,
+            calls_at in 0..DEADLINE * 4,
+        ) {
+            let places = hanging.len() + 1 + more_places;
+            let waited = seated_at(places, &hanging, calls_at) - calls_at;
+            prop_assert!(waited <= DEADLINE, "{waited}");
+        }
+
         /// Against a model that keeps all waits in one list: never more than the places are taken, nobody waits beside
         /// a place that is free for it, a key's own order holds, and who holds nothing waits for no key's second turn.
         #[test]
