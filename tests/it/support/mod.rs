@@ -18,6 +18,7 @@ pub(crate) mod steered;
 mod studio;
 pub(crate) mod versions;
 pub(crate) mod wires;
+#[path = "../../proof/yardstick.rs"]
 pub(crate) mod yardstick;
 
 use std::time::Duration;

@@ -12,6 +12,12 @@ use std::{
 
 use super::*;
 
+#[path = "../../../../tests/proof/yardstick.rs"]
+#[expect(dead_code, reason = "the tests of the whole daemon use the rest")]
+mod yardstick;
+
+use yardstick::Yardstick;
+
 /// A studio: `data` is the plugin's own, `granted` the operator's, `outside` nobody's; `state` holds the data.
 struct Studio(tempfile::TempDir, FileRoots);
 
@@ -194,51 +200,21 @@ fn old_kernels_refuse_the_same() {
     assert!(step("none/b.mov").unwrap_err().contains("is not there"));
 }
 
-#[test]
-fn a_link_that_comes_and_goes_leads_nowhere() {
-    let studio = Studio::new();
-    let (folder, away) = (studio.data("sub"), studio.data("away"));
-    fs::write(studio.at("b.mov"), "what nobody may see").unwrap();
-    symlink(studio.at(""), studio.data("trap")).unwrap();
-    let trap = studio.data("trap");
-    let is_over = Arc::new(AtomicBool::new(false));
-    let watched = is_over.clone();
-    let swapper = thread::spawn(move || {
-        while !watched.load(Ordering::Relaxed) {
-            fs::rename(&folder, &away).unwrap();
-            fs::rename(&trap, &folder).unwrap();
-            fs::rename(&folder, &trap).unwrap();
-            fs::rename(&away, &folder).unwrap();
-        }
-    });
-    let (mut opened, mut refused) = (0, 0);
-    for _ in 0..10_000 {
-        match studio.1.open("sub/b.mov") {
-            Ok((_, size)) => {
-                assert_eq!(size, 30, "the trap was followed");
-                opened += 1;
-            }
-            Err(_) => refused += 1,
-        }
-    }
-    is_over.store(true, Ordering::Relaxed);
-    swapper.join().unwrap();
-    assert!(
-        opened > 0 && refused > 0,
-        "{opened} {refused}: nothing was swapped"
-    );
+/// Looks at a path while it is something else every other moment.
+const LOOKS: u32 = 10_000;
+
+/// What a look came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Itself,
+    Refused,
+    Escape,
 }
 
-/// The file itself becomes a link, a pipe, a hard link to a key, and a file again, ten thousand looks long.
-#[test]
-fn a_file_that_is_swapped_all_the_time_is_itself_or_nothing() {
-    let studio = Studio::new();
-    let (file, aside) = (studio.data("a.mov"), studio.data("aside.mov"));
-    let traps = ["link", "pipe", "hard", "environ"].map(|name| studio.data(name));
-    symlink(studio.at("site.key"), &traps[0]).unwrap();
-    nix::unistd::mkfifo(&traps[1], nix::sys::stat::Mode::S_IRWXU).unwrap();
-    fs::hard_link(studio.at("site.key"), &traps[2]).unwrap();
-    symlink("/proc/self/environ", &traps[3]).unwrap();
+/// Looks at a path below the data while traps take its place in turn; what came of it is a line of the yardstick.
+fn race(run: &str, studio: &Studio, place: &str, traps: &[&str], look: impl Fn() -> Look) {
+    let (place, aside) = (studio.data(place), studio.data("aside"));
+    let traps: Vec<PathBuf> = traps.iter().map(|trap| studio.data(trap)).collect();
     let is_over = Arc::new(AtomicBool::new(false));
     let watched = is_over.clone();
     let swapper = thread::spawn(move || {
@@ -246,74 +222,87 @@ fn a_file_that_is_swapped_all_the_time_is_itself_or_nothing() {
             if watched.load(Ordering::Relaxed) {
                 return;
             }
-            fs::rename(&file, &aside).unwrap();
-            fs::rename(trap, &file).unwrap();
-            fs::rename(&file, trap).unwrap();
-            fs::rename(&aside, &file).unwrap();
+            fs::rename(&place, &aside).unwrap();
+            fs::rename(trap, &place).unwrap();
+            fs::rename(&place, trap).unwrap();
+            fs::rename(&aside, &place).unwrap();
         }
     });
-    let (mut opened, mut refused) = (0, 0);
-    for _ in 0..10_000 {
-        match studio.1.open("a.mov") {
-            Ok((file, size)) => {
-                assert_eq!(
-                    (size, file.metadata().unwrap().len()),
-                    (26, 26),
-                    "an escape"
-                );
-                opened += 1;
-            }
-            Err(_) => refused += 1,
-        }
-    }
+    let looks: Vec<Look> = (0..LOOKS).map(|_| look()).collect();
     is_over.store(true, Ordering::Relaxed);
     swapper.join().unwrap();
-    assert!(
-        opened > 0 && refused > 0,
-        "{opened} {refused}: nothing was swapped"
+    let count = |what: Look| looks.iter().filter(|look| **look == what).count();
+    let (itself, refused, escapes) = (
+        count(Look::Itself),
+        count(Look::Refused),
+        count(Look::Escape),
+    );
+    let mut run = Yardstick::of(run, &[42])
+        .with("tries", LOOKS)
+        .with("itself", itself)
+        .with("refused", refused)
+        .with("escapes", escapes);
+    run.is_violated = escapes > 0;
+    run.judge();
+    assert!(itself > 0 && refused > 0, "nothing was swapped");
+}
+
+#[test]
+fn a_link_that_comes_and_goes_leads_nowhere() {
+    let studio = Studio::new();
+    fs::write(studio.at("b.mov"), "what nobody may see").unwrap();
+    symlink(studio.at(""), studio.data("trap")).unwrap();
+    race(
+        "swapped-folder",
+        &studio,
+        "sub",
+        &["trap"],
+        || match studio.1.open("sub/b.mov") {
+            Ok((_, 30)) => Look::Itself,
+            Ok(_) => Look::Escape,
+            Err(_) => Look::Refused,
+        },
     );
 }
 
-/// Ten thousand files are written while their folder becomes a link to elsewhere and a folder again.
+/// The file itself becomes a link, a pipe, a hard link to a key, and a file again.
+#[test]
+fn a_file_that_is_swapped_all_the_time_is_itself_or_nothing() {
+    let studio = Studio::new();
+    symlink(studio.at("site.key"), studio.data("link")).unwrap();
+    nix::unistd::mkfifo(&studio.data("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::hard_link(studio.at("site.key"), studio.data("hard")).unwrap();
+    symlink("/proc/self/environ", studio.data("environ")).unwrap();
+    let traps = ["link", "pipe", "hard", "environ"];
+    race("swapped-file", &studio, "a.mov", &traps, || {
+        match studio.1.open("a.mov") {
+            Ok((file, 26)) if file.metadata().unwrap().len() == 26 => Look::Itself,
+            Ok(_) => Look::Escape,
+            Err(_) => Look::Refused,
+        }
+    });
+}
+
+/// Files are written while their folder becomes a link to elsewhere and a folder again.
 #[test]
 fn nothing_is_written_behind_a_folder_that_is_swapped() {
     let studio = Studio::new();
-    let (folder, away, trap) = (studio.data("sub"), studio.data("away"), studio.data("trap"));
     fs::create_dir(studio.at("prey")).unwrap();
-    symlink(studio.at("prey"), &trap).unwrap();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let watched = is_over.clone();
-    let swapper = thread::spawn(move || {
-        while !watched.load(Ordering::Relaxed) {
-            fs::rename(&folder, &away).unwrap();
-            fs::rename(&trap, &folder).unwrap();
-            fs::rename(&folder, &trap).unwrap();
-            fs::rename(&away, &folder).unwrap();
+    symlink(studio.at("prey"), studio.data("trap")).unwrap();
+    let prey = studio.at("prey/new.mov");
+    race("swapped-target", &studio, "sub", &["trap"], || {
+        let Ok(target) = studio.1.target("sub/new.mov") else {
+            return Look::Refused;
+        };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o600);
+        openat(&target.folder, &target.name, flags, mode).unwrap();
+        if prey.exists() {
+            Look::Escape
+        } else {
+            Look::Itself
         }
     });
-    let (mut written, mut refused) = (0, 0);
-    for _ in 0..10_000 {
-        match studio.1.target("sub/new.mov") {
-            Ok(target) => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC;
-                let mode = Mode::from_raw_mode(0o600);
-                openat(&target.folder, &target.name, flags, mode).unwrap();
-                written += 1;
-            }
-            Err(_) => refused += 1,
-        }
-    }
-    is_over.store(true, Ordering::Relaxed);
-    swapper.join().unwrap();
-    assert_eq!(
-        fs::read_dir(studio.at("prey")).unwrap().count(),
-        0,
-        "an escape"
-    );
-    assert!(
-        written > 0 && refused > 0,
-        "{written} {refused}: nothing was swapped"
-    );
 }
 
 #[test]
