@@ -167,6 +167,7 @@ impl Daemon {
             marks: marks.clone(),
             groups: containment.groups,
             host: Arc::default(),
+            scarce: Arc::default(),
             settle: (config.state.settle.wait, config.state.settle.count),
             lag: lags,
         };

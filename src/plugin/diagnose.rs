@@ -38,7 +38,9 @@ pub fn explain(error: &SpawnError) -> String {
             path.display(),
             source.kind()
         ),
-        SpawnError::NoProgram { .. } | SpawnError::Stopping => error.to_string(),
+        SpawnError::Descriptors | SpawnError::NoProgram { .. } | SpawnError::Stopping => {
+            error.to_string()
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod names;
 pub mod order;
 pub mod report;
 mod run;
+pub mod scarce;
 pub mod setup;
 pub mod spec;
 mod stats;

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::{host::Host, report::PluginReport};
+use super::{host::Host, report::PluginReport, scarce::Scarce};
 use crate::{
     alert::Alerts,
     clock::Clock,
@@ -52,6 +52,8 @@ pub struct Shared {
     pub groups: Option<Tree>,
     /// Failures of all plugins.
     pub host: Arc<Host>,
+    /// Starts that wait for descriptors.
+    pub scarce: Arc<Scarce>,
     /// How long a settlement waits for company, and how many are company enough.
     pub settle: (Duration, usize),
     /// A plugin this far behind is an alert; a reload may change it.

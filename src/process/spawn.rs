@@ -4,6 +4,7 @@
 
 use std::{
     ffi::OsString,
+    fs,
     io::{self, Write as _},
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
@@ -13,9 +14,11 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
     unistd::pipe2,
 };
+use rustix::process::{Resource, getrlimit};
 use tokio::{
     io::AsyncReadExt as _,
     net::unix::pipe,
@@ -25,6 +28,9 @@ use tokio::{
 use super::{child::Child, group::Group, recorded::start_time};
 use crate::account::Account;
 
+/// No process is started with fewer free descriptors: a start takes a dozen for a moment, and the rest is for the daemon's own
+/// logs, journal, socket and calls, which plugins must not take from it.
+const FREE_MIN: usize = 24;
 /// Starts that may wait for the thread: one per plugin, and more plugins than this start in turns anyway.
 const ROOM: usize = 64;
 
@@ -98,6 +104,9 @@ pub struct SpawnSpec {
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
+    /// Too few descriptors are free.
+    #[error("the daemon has too few free descriptors")]
+    Descriptors,
     /// The shim could not be started.
     #[error("cannot start a process")]
     Shim(#[source] io::Error),
@@ -203,17 +212,14 @@ impl Spawner {
         let raw = answered
             .await
             .map_err(|_| SpawnError::Stopping)?
-            .map_err(SpawnError::Shim)?;
+            .map_err(failed)?;
         let mut unborn = Unborn {
             child: Some(raw.child),
             group: group.clone(),
         };
-        let mut verdict = pipe::Receiver::from_owned_fd(raw.verdict).map_err(SpawnError::Shim)?;
+        let mut verdict = pipe::Receiver::from_owned_fd(raw.verdict).map_err(failed)?;
         let mut words = Vec::new();
-        verdict
-            .read_to_end(&mut words)
-            .await
-            .map_err(SpawnError::Shim)?;
+        verdict.read_to_end(&mut words).await.map_err(failed)?;
         if let Some(error) = read_verdict(&words, asked) {
             return Err(error);
         }
@@ -227,12 +233,21 @@ impl Spawner {
         Child::new(
             child,
             start_time(pid).unwrap_or(0),
-            pipe::Sender::from_owned_fd(raw.input).map_err(SpawnError::Shim)?,
-            pipe::Receiver::from_owned_fd(raw.output).map_err(SpawnError::Shim)?,
-            log.map_err(SpawnError::Shim)?,
+            pipe::Sender::from_owned_fd(raw.input).map_err(failed)?,
+            pipe::Receiver::from_owned_fd(raw.output).map_err(failed)?,
+            log.map_err(failed)?,
             (number, group),
         )
-        .map_err(SpawnError::Shim)
+        .map_err(failed)
+    }
+}
+
+/// Why a start of ours failed.
+fn failed(error: io::Error) -> SpawnError {
+    let number = error.raw_os_error().map(Errno::from_raw);
+    match number {
+        Some(Errno::EMFILE | Errno::ENFILE) => SpawnError::Descriptors,
+        _ => SpawnError::Shim(error),
     }
 }
 
@@ -291,7 +306,22 @@ fn read_verdict(words: &[u8], asked: SpawnSpec) -> Option<SpawnError> {
     })
 }
 
+/// Fails as if there were no descriptor when too few are free.
+fn leave_room() -> io::Result<()> {
+    // Without a descriptor for the look the start itself fails as well.
+    let Ok(open) = fs::read_dir("/proc/self/fd") else {
+        return Ok(());
+    };
+    let most = getrlimit(Resource::Nofile).current;
+    let is_full = most.is_some_and(|most| (open.count() + FREE_MIN) as u64 > most);
+    if is_full {
+        return Err(Errno::EMFILE.into());
+    }
+    Ok(())
+}
+
 fn start(helper: &Path, spec: &SpawnSpec) -> io::Result<Raw> {
+    leave_room()?;
     let (verdict, verdict_end) = pipe2(OFlag::O_CLOEXEC)?;
     let extra = if spec.fd34 {
         Some((pipe2(OFlag::O_CLOEXEC)?, pipe2(OFlag::O_CLOEXEC)?))

@@ -32,7 +32,10 @@ impl Task {
     pub(super) fn end_candidate(&mut self) {
         let now = self.shared.clock.now().mono;
         for spawning in &mut self.spawning {
-            spawning.is_doomed |= spawning.is_candidate;
+            if spawning.is_candidate {
+                spawning.is_doomed = true;
+                spawning.gives_up.cancel();
+            }
         }
         if let Some(run) = &mut self.candidate
             && run.ladder.is_none()

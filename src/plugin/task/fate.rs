@@ -95,6 +95,10 @@ impl Task {
                 error,
                 counts: false,
             });
+            return;
+        }
+        for spawning in self.spawning.iter().filter(|one| !one.is_candidate) {
+            spawning.gives_up.cancel();
         }
     }
 

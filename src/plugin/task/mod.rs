@@ -79,6 +79,8 @@ struct Spawning {
     is_candidate: bool,
     /// A candidate that is not wanted any more: ended as soon as it is there.
     is_doomed: bool,
+    /// It is not wanted any more: it does not wait for room.
+    gives_up: CancellationToken,
     done: BoxFuture<'static, Started>,
 }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sgeventd_protocol::message::Reason;
+use tokio_util::sync::CancellationToken;
 
 use super::{Spawning, Started, Task, fate::forget_child};
 use crate::{
@@ -14,10 +15,11 @@ use crate::{
         ground::Ground,
         life::{Input, State},
         run::{Asked, HANDSHAKE, Run, StartTurn},
+        scarce::LOOK_AGAIN,
         setup::{Launch, Setup, Shared, run_mark},
         tap::PluginTap,
     },
-    process::{self, Child},
+    process::{self, Child, SpawnError, SpawnSpec},
     telemetry::Detail,
 };
 
@@ -56,14 +58,14 @@ impl Task {
             groups: shared.groups.clone(),
             marks: shared.marks.clone(),
         };
+        let gives_up = CancellationToken::new();
+        let unwanted = gives_up.clone();
         let done = Box::pin(async move {
-            let started = spawn(&shared, &name, launch, ground);
+            let started = spawn(&shared, &name, launch, ground, &unwanted);
             // Dropped, a start ends what it began.
             tokio::select! {
                 () = stop.cancelled() => Err("the daemon stops".to_owned()),
-                started = tokio::time::timeout(SPAWN_MAX, started) => started.unwrap_or_else(|_| {
-                    Err(format!("it could not be started within {} s: a file server may hang", SPAWN_MAX.as_secs()))
-                }),
+                started = started => started,
             }
         });
         self.spawning.push_back(Spawning {
@@ -71,6 +73,7 @@ impl Task {
             why,
             is_candidate,
             is_doomed: false,
+            gives_up,
             done,
         });
     }
@@ -86,6 +89,10 @@ impl Task {
                     self.tell_invalid(&error);
                 }
                 self.step(Input::CandidateGone);
+            }
+            Err(error) if spawning.gives_up.is_cancelled() => {
+                let counts = false;
+                self.step(Input::Exited { error, counts });
             }
             Err(error) => {
                 self.last_error = Some(error.clone());
@@ -143,20 +150,78 @@ impl Task {
 }
 
 /// Starts a process in its turn and records it before it hears a word.
-async fn spawn(shared: &Shared, name: &PluginName, launch: Launch, ground: Ground) -> Started {
-    let Launch::Spec(mut spec) = launch else {
+async fn spawn(
+    shared: &Shared,
+    name: &PluginName,
+    launch: Launch,
+    ground: Ground,
+    unwanted: &CancellationToken,
+) -> Started {
+    let Launch::Spec(spec) = launch else {
         let Launch::Impossible(why) = launch else {
             return Err(String::new());
         };
         return Err(why);
     };
-    let stopping = |_| "the daemon stops".to_owned();
     if let Some(until) = shared.host.rests_until(shared.clock.now().mono) {
         tokio::time::sleep_until(shared.clock.instant(until)).await;
     }
+    let (spec, mut turn) = in_time(prepare(shared, *spec, ground)).await??;
+    let number = spec.number;
+    let mut waiting = None;
+    let started = loop {
+        let once = within_turn(shared, &mut turn, shared.spawner.spawn(spec.clone()));
+        match in_time(once).await? {
+            Err(SpawnError::Descriptors) => {}
+            started => break started,
+        }
+        // Whoever waits for room holds up nobody who may find some.
+        turn = None;
+        waiting.get_or_insert_with(|| shared.scarce.wait(name, &shared.alerts));
+        tokio::select! {
+            () = unwanted.cancelled() => break Err(SpawnError::Stopping),
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+        turn = Some(take_turn(shared).await?);
+    };
+    drop(waiting);
+    let child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            if let Some(number) = number {
+                shared.marks.take_back(number);
+            }
+            let said = tokio::task::spawn_blocking(move || explain(&error));
+            return Err(said.await.unwrap_or_default());
+        }
+    };
+    in_time(record(shared, name, &child)).await??;
+    Ok((child, turn))
+}
+
+/// A step of a start, and words when it takes too long.
+async fn in_time<T>(step: impl Future<Output = T>) -> Result<T, String> {
+    let done = tokio::time::timeout(SPAWN_MAX, step).await;
+    done.map_err(|_| {
+        let seconds = SPAWN_MAX.as_secs();
+        format!("it could not be started within {seconds} s: a file server may hang")
+    })
+}
+
+/// Waits for a turn to start.
+async fn take_turn(shared: &Shared) -> Result<StartTurn, String> {
     let permit = Arc::clone(&shared.starts).acquire_owned().await;
-    let permit = permit.map_err(stopping)?;
-    let mut turn = Some(StartTurn::new(permit, shared.clock.now().mono));
+    let permit = permit.map_err(|_| "the daemon stops".to_owned())?;
+    Ok(StartTurn::new(permit, shared.clock.now().mono))
+}
+
+/// Takes a turn, and makes ready what the process is started on.
+async fn prepare(
+    shared: &Shared,
+    mut spec: SpawnSpec,
+    ground: Ground,
+) -> Result<(SpawnSpec, Option<StartTurn>), String> {
+    let mut turn = Some(take_turn(shared).await?);
     // Its folders lie in the state: nothing is made in what took its place. The daemon notices soon, and ends.
     let is_in_place = || {
         let journal = shared.journal.clone();
@@ -168,18 +233,11 @@ async fn spawn(shared: &Shared, name: &PluginName, launch: Launch, ground: Groun
     let prepared = tokio::task::spawn_blocking(move || ground.prepare(&mut spec).map(|()| spec));
     let prepared = within_turn(shared, &mut turn, prepared).await;
     let spec = prepared.map_err(|error| error.to_string())??;
-    let number = spec.number;
-    let started = within_turn(shared, &mut turn, shared.spawner.spawn(*spec)).await;
-    let child = match started {
-        Ok(child) => child,
-        Err(error) => {
-            if let Some(number) = number {
-                shared.marks.take_back(number);
-            }
-            let said = tokio::task::spawn_blocking(move || explain(&error));
-            return Err(said.await.unwrap_or_default());
-        }
-    };
+    Ok((spec, turn))
+}
+
+/// Records a process, and ends it when that cannot be.
+async fn record(shared: &Shared, name: &PluginName, child: &Child) -> Result<(), String> {
     let mut unrecorded = Unrecorded {
         is_over: false,
         journal: shared.journal.clone(),
@@ -196,7 +254,7 @@ async fn spawn(shared: &Shared, name: &PluginName, launch: Launch, ground: Groun
     recorded.map_err(|error| format!("the process cannot be recorded: {error}"))?;
     crate::fail::at("spawn.recorded");
     unrecorded.is_over = true;
-    Ok((child, turn))
+    Ok(())
 }
 
 /// Waits for a step of a start; when it takes too long, the others need not wait for it.
