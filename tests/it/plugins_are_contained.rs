@@ -521,6 +521,13 @@ async fn one_that_cannot_be_killed_gets_no_second_process() {
         alerts.contains("captive does not die, not even by SIGKILL"),
         "{alerts}"
     );
+    // The changed one has shaken hands beside it, and that is all: it is not started while the old one lives.
+    let asked_others = |method: &str| {
+        let book = studio.book("captive");
+        let mut lines = book.iter();
+        lines.any(|line| line["method"] == method && line["pid"] != pid)
+    };
+    assert!(asked_others("initialize"), "{:#?}", studio.book("captive"));
     // Others go on.
     let handed = studio.handed("captive").len();
     site.work(10);
@@ -530,6 +537,7 @@ async fn one_that_cannot_be_killed_gets_no_second_process() {
         handed,
         "no other process of it is handed anything"
     );
+    assert!(!asked_others("start"), "{:#?}", studio.book("captive"));
     freezer.let_go();
     let all = site.truth().len() as u64;
     daemon
@@ -538,6 +546,7 @@ async fn one_that_cannot_be_killed_gets_no_second_process() {
         })
         .await;
     assert!(!is_alive(pid));
+    assert!(asked_others("start"), "its turn has come");
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     let run = studio.recheck(&site, "unkillable", &[27]);
     run.told_and_over(&["unkillable"]);
@@ -584,11 +593,6 @@ async fn a_daemon_without_free_descriptors_goes_on_and_recovers() {
             is_over && plugins.clone().count() == 17 && plugins.into_iter().all(is_right)
         })
         .await;
-    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
-    let run = studio.recheck(&site, "out-of-descriptors", &[31]);
-    run.told_and_over(&["descriptors"]);
-    run.judge();
-}
     // With room for them they start, and none of the time without it counts against them.
     let pid = daemon.pid().to_string();
     let more = std::process::Command::new("prlimit")
@@ -603,3 +607,8 @@ async fn a_daemon_without_free_descriptors_goes_on_and_recovers() {
             .await;
         assert_eq!(report["restarts"], 0, "{report}");
     }
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let run = studio.recheck(&site, "out-of-descriptors", &[31]);
+    run.told_and_over(&["descriptors"]);
+    run.judge();
+}
