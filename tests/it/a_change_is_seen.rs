@@ -98,12 +98,11 @@ async fn a_watched_file_restarts_its_plugin_and_no_other() {
     let generation = loop {
         number += 1;
         studio.replace(&format!("plugins/lib/deep/{number}.txt"), "one", 0o644);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let report = daemon.plugin_when("watching", "it runs", |_| true).await;
-        if report["generation"] != 1 {
+        let seen = daemon.plugin_when("watching", "it sees a new file", is_next(1));
+        if let Ok(report) = tokio::time::timeout(Duration::from_secs(2), seen).await {
             break report["generation"].as_u64().expect("a number");
         }
-        assert!(number < 8, "new files are not seen: {report}");
+        assert!(number < 8, "new files are not seen: {}", studio.log());
     };
     studio.replace("plugins/lib/deep/1.txt", "two", 0o644);
     let second = daemon
