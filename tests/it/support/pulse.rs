@@ -47,13 +47,18 @@ impl Yardstick {
     /// With what `quiet` says: pairs of p99 before and during a trouble. Whatever disturbs others does it each time: the least
     /// of them counts, and the noise of the machine does not.
     pub(crate) fn quiet(mut self, pairs: &[(f64, f64)]) -> Self {
-        let times =
-            |(before, during): &(f64, f64)| during.max(UNNOTICED_S) / before.max(UNNOTICED_S);
-        let least = pairs.iter().map(times).fold(f64::MAX, f64::min);
-        self.quiet = Some((least * 100.0).round() / 100.0);
+        self.quiet = Some(least(pairs, UNNOTICED_S));
         let worst = pairs.iter().map(|pair| pair.1).fold(f64::MAX, f64::min);
         self.with("answers_p99_s", (worst * 10_000.0).round() / 10_000.0)
     }
+}
+
+/// How much longer the second of a pair is than the first, in the pair where it is the least; what is below `unnoticed` seconds
+/// counts as that.
+pub(crate) fn least(pairs: &[(f64, f64)], unnoticed: f64) -> f64 {
+    let times = |(before, during): &(f64, f64)| during.max(unnoticed) / before.max(unnoticed);
+    let least = pairs.iter().map(times).fold(f64::MAX, f64::min);
+    (least * 100.0).round() / 100.0
 }
 
 #[test]

@@ -1,6 +1,7 @@
-//! One beast beside a witness: measured without and with it in one run, and judged at the end.
+//! One beast beside a witness: measured without and with it in one visit, and judged at the end.
 //!
-//! In: a vice and what its section of the config says. Out: reports of the beast, then a line of the yardstick.
+//! In: a vice and what its section of the config says. Out: reports of the beast, then a line of the yardstick. A visit that
+//! was loud is made again in another studio: whatever disturbs the witness does it each time, the noise of the machine does not.
 //! Never: what is special to a vice.
 
 use std::{collections::BTreeMap, fs, time::Duration};
@@ -13,16 +14,23 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::support::{
     Daemon, Site, Studio,
     proof::{ask, monotonic_s},
+    pulse::least,
     yardstick::Yardstick,
 };
 
-/// How often an artist does something.
+/// How often artists do something.
 const PACE: Duration = Duration::from_millis(16);
-/// So many things make a measure.
-const ROUNDS: usize = 25;
-/// A delay of the witness that grows by less is the noise of two cores that many tests share, and of a site that is asked ten
-/// times a second: with nine programs for each core 0.48 s was seen. Who is held up by a beast waits for its deadline, 1 s.
-const UNNOTICED_S: f64 = 0.75;
+/// So many events make a measure.
+const MEASURE: usize = 100;
+/// At first so many events come at a time, until they are a measure; then one by one.
+const BATCH: usize = 4;
+/// A delay that is shorter counts as this: the site is asked ten times a second, on cores that many tests share. Who is held up
+/// by a beast waits for its deadline, 1 s.
+const UNNOTICED_S: f64 = 0.25;
+/// A noisy machine excuses no more than this: without a beast a longer delay counts as this.
+const EXCUSED_S: f64 = 0.5;
+/// A beast is let in so often at most.
+const VISITS: usize = 4;
 
 /// One beast, the witness, a site where artists work, and a daemon.
 pub(crate) struct Cage {
@@ -31,20 +39,21 @@ pub(crate) struct Cage {
     pub(crate) studio: Studio,
     pub(crate) daemon: Daemon,
     /// What artists did, without and with the beast.
-    alone: Vec<Round>,
-    beside: Vec<Round>,
+    alone: Vec<Deed>,
+    beside: Vec<Deed>,
     /// The daemon's memory before the beast came.
     rss_mib: f64,
     began: Instant,
 }
 
 /// Something that an artist did: when, and the event that came of it.
-struct Round {
+struct Deed {
     at: f64,
     id: i64,
 }
 
-/// What was seen of a beast.
+/// What was seen of a beast in one visit.
+#[must_use = "whether the witness kept its pace is judged by `visits`"]
 pub(crate) struct Seen {
     /// All that the daemon said.
     pub(crate) log: String,
@@ -54,6 +63,34 @@ pub(crate) struct Seen {
     pub(crate) rss_step_mib: f64,
     /// What the run came to.
     pub(crate) run: Yardstick,
+    /// The p99 of the witness's delays without and with the beast, in seconds.
+    delays: (f64, f64),
+}
+
+/// Lets a beast in, and again while the witness did not keep its pace beside it; the quietest visit is what counts.
+pub(crate) async fn visits(visit: impl AsyncFn() -> Seen) {
+    let mut delays = Vec::new();
+    loop {
+        let seen = Box::pin(visit()).await;
+        delays.push(seen.delays);
+        if let Some(run) = judged(seen.run, &delays) {
+            return run.judge();
+        }
+    }
+}
+
+/// A run after visits with these delays of the witness, without and with the beast; none: one more tells.
+fn judged(run: Yardstick, delays: &[(f64, f64)]) -> Option<Yardstick> {
+    let (alone, beside) = delays.last()?;
+    let mut run = run
+        .with("visits", delays.len())
+        .with("quiet_as_measured", rounded(beside / alone))
+        .with("alone_p99_s", rounded(*alone))
+        .with("beside_p99_s", rounded(*beside));
+    let excused = |(alone, beside): &(f64, f64)| (alone.min(EXCUSED_S), *beside);
+    let delays: Vec<_> = delays.iter().map(excused).collect();
+    run.quiet = Some(least(&delays, UNNOTICED_S));
+    (run.is_passed() || delays.len() == VISITS).then_some(run)
 }
 
 impl Cage {
@@ -99,8 +136,8 @@ impl Cage {
     /// Lets artists work until the beast's report is as expected, and returns it.
     pub(crate) async fn sees(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let seen = self.daemon.plugin_when(&self.vice, what, holds);
-        let (report, rounds) = work_until(&self.site, seen).await;
-        self.beside.extend(rounds);
+        let (report, deeds) = work_until(&self.site, seen).await;
+        self.beside.extend(deeds);
         report
     }
 
@@ -116,8 +153,8 @@ impl Cage {
         holds: impl Fn(&Value) -> bool,
     ) -> Value {
         let seen = self.daemon.status_when(what, holds);
-        let (status, rounds) = work_until(&self.site, seen).await;
-        self.beside.extend(rounds);
+        let (status, deeds) = work_until(&self.site, seen).await;
+        self.beside.extend(deeds);
         status
     }
 
@@ -126,7 +163,7 @@ impl Cage {
         self.studio.handed(&self.vice)
     }
 
-    /// Lets the witness finish, stops the daemon, and judges: nothing lost, in order, and the witness as quick as without it.
+    /// Lets the witness finish, stops the daemon, and judges: nothing lost, in order; and measures how quick the witness was.
     pub(crate) async fn close(self, rows: &[u32]) -> Seen {
         let truth = self.site.truth();
         self.daemon.delivered(&self.studio, &truth).await;
@@ -138,30 +175,28 @@ impl Cage {
         assert_eq!(witnessed, truth, "in order, each once");
         let at = |line: &Value| Some((line["event"].as_i64()?, line["at"].as_f64()?));
         let seen_at = self.studio.book("witness").iter().filter_map(at).collect();
-        let (alone, beside) = (p99(&self.alone, &seen_at), p99(&self.beside, &seen_at));
+        let delays = (p99(&self.alone, &seen_at), p99(&self.beside, &seen_at));
         let run = format!("zoo-{}", self.vice.replace('_', "-"));
         let mut run = self.studio.recheck(&self.site, &run, rows);
         *run.lost.get_or_insert_default() += lost_by(&self.studio, &self.vice);
         *run.order.get_or_insert_default() += inversions(&self.studio.handed(&self.vice));
-        run.quiet = Some(quiet(alone, beside));
         let run = run
             .with("took_s", rounded(self.began.elapsed().as_secs_f64()))
-            .with("alone_p99_s", rounded(alone))
-            .with("beside_p99_s", rounded(beside))
             .with("rss_step_mib", rounded(rss_step_mib));
-        run.judge();
+        assert!(run.is_passed(), "{run:?}");
         Seen {
             log: log(),
             status,
             rss_step_mib,
             run,
+            delays,
         }
     }
 }
 
 /// Lets artists work at their pace until something has come true, at least for one measure.
-async fn work_until<T>(site: &Site, what: impl Future<Output = T>) -> (T, Vec<Round>) {
-    let (mut rounds, mut done) = (Vec::new(), None);
+async fn work_until<T>(site: &Site, what: impl Future<Output = T>) -> (T, Vec<Deed>) {
+    let (mut deeds, mut done) = (Vec::new(), None);
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tokio::pin!(what);
@@ -169,36 +204,28 @@ async fn work_until<T>(site: &Site, what: impl Future<Output = T>) -> (T, Vec<Ro
         tokio::select! {
             value = &mut what, if done.is_none() => done = Some(value),
             _ = pace.tick() => {
+                let count = if deeds.len() < MEASURE { BATCH } else { 1 };
                 let at = monotonic_s();
-                site.order(&json!({"verb": "bulk", "count": 1}));
-                let id = site.truth().last().copied().expect("one more");
-                rounds.push(Round { at, id });
+                site.order(&json!({"verb": "bulk", "count": count}));
+                let ids = site.truth().into_iter().rev().take(count);
+                deeds.extend(ids.map(|id| Deed { at, id }));
             }
         }
-        if rounds.len() >= ROUNDS
+        if deeds.len() >= MEASURE
             && let Some(done) = done.take()
         {
-            return (done, rounds);
+            return (done, deeds);
         }
     }
 }
 
 /// The p99 of the witness's delays, in seconds: from the site to its book.
-fn p99(rounds: &[Round], seen_at: &BTreeMap<i64, f64>) -> f64 {
-    let delays = rounds.iter().map(|round| seen_at[&round.id] - round.at);
+fn p99(deeds: &[Deed], seen_at: &BTreeMap<i64, f64>) -> f64 {
+    let delays = deeds.iter().map(|deed| seen_at[&deed.id] - deed.at);
     let mut delays: Vec<f64> = delays.collect();
-    assert!(delays.len() >= ROUNDS, "{} are no measure", delays.len());
+    assert!(delays.len() >= MEASURE, "{} are no measure", delays.len());
     delays.sort_by(f64::total_cmp);
     delays[(delays.len() * 99).div_ceil(100) - 1]
-}
-
-fn quiet(alone: f64, beside: f64) -> f64 {
-    let is_noticed = beside > alone + UNNOTICED_S;
-    if is_noticed {
-        rounded(beside / alone)
-    } else {
-        rounded((beside / alone).min(1.5))
-    }
 }
 
 fn rounded(value: f64) -> f64 {
@@ -240,9 +267,22 @@ fn inversions(handed: &[i64]) -> u64 {
 }
 
 #[test]
-fn a_witness_that_is_held_up_is_not_quiet() {
-    let cases = [(0.1, 0.1), (0.1, 0.3), (1.0, 1.2), (0.2, 1.0), (1.0, 1.8)];
-    let found = cases.map(|(alone, beside)| quiet(alone, beside));
-    assert_eq!(found, [1.0, 1.5, 1.2, 5.0, 1.8]);
+fn a_loud_visit_is_made_again_and_who_is_loud_each_time_fails() {
+    let loud = (0.1, 0.4);
+    for (delays, expected) in [
+        (vec![(0.1, 0.3)], Some((true, 1.2))),
+        (vec![loud], None),
+        (vec![loud, (0.3, 0.4)], Some((true, 1.33))),
+        // Three loud ones are no verdict yet; the fourth, held up for as long on a machine that is as noisy, is.
+        (vec![(0.2, 1.0), loud, (0.1, 0.8)], None),
+        (
+            vec![(0.2, 1.0), loud, (0.1, 0.8), (1.0, 1.8)],
+            Some((false, 1.6)),
+        ),
+    ] {
+        let run = judged(Yardstick::of("zoo-nobody", &[]), &delays);
+        let found = run.map(|run| (run.is_passed(), run.quiet.unwrap_or(0.0)));
+        assert_eq!(found, expected, "{delays:?}");
+    }
     assert_eq!(inversions(&[1, 2, 1, 4, 3, 5, 3]), 1);
 }

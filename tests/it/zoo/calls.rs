@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Cage, has_settled, reason, was_ended};
+use super::{Cage, has_settled, reason, visits, was_ended};
 use crate::support::{Site, Studio};
 
 /// What a beast wrote down of the answers to its calls.
@@ -27,62 +27,76 @@ async fn all_told(cage: &mut Cage, vice: &str) -> Value {
 }
 
 pub(super) async fn calls_without_reading() {
-    let mut cage = Cage::new("calls_without_reading", "").await;
-    let report = cage.sees("was ended", was_ended).await;
-    assert!(
-        reason(&report).contains("does not read the answers"),
-        "{report}"
-    );
-    let seen = cage.close(&[35]).await;
-    let told = seen
-        .log
-        .matches("it goes on calling and does not read")
-        .count();
-    assert!(
-        told <= 8,
-        "said for each process, not for each call: {told}"
-    );
-    assert!(seen.rss_step_mib < 64.0, "{}", seen.rss_step_mib);
+    visits(async || {
+        let mut cage = Cage::new("calls_without_reading", "").await;
+        let report = cage.sees("was ended", was_ended).await;
+        assert!(
+            reason(&report).contains("does not read the answers"),
+            "{report}"
+        );
+        let seen = cage.close(&[35]).await;
+        let told = seen
+            .log
+            .matches("it goes on calling and does not read")
+            .count();
+        assert!(
+            told <= 8,
+            "said for each process, not for each call: {told}"
+        );
+        assert!(seen.rss_step_mib < 64.0, "{}", seen.rss_step_mib);
+        seen
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn leaks_calls() {
-    let site = Site::quiet().await;
-    site.order(&json!({"verb": "latency", "ms": 100}));
-    let studio = Studio::new(&site);
-    let mut cage = Cage::of(site, studio, "leaks_calls", "", "").await;
-    let told = all_told(&mut cage, "leaks_calls").await;
-    let (busy, results) = (told["-32011"].as_u64(), told["result"].as_u64());
-    // 8 at work and 256 that wait find a place at first, and as many as those make room for.
-    assert!(busy >= Some(5000), "{told}");
-    assert!(results >= Some(264), "{told}");
-    assert_eq!(busy.unwrap_or(0) + results.unwrap_or(0), 10_000, "{told}");
-    cage.site.clear();
-    let seen = cage.close(&[36]).await;
-    assert!(seen.rss_step_mib < 32.0, "{}", seen.rss_step_mib);
+    visits(async || {
+        let site = Site::quiet().await;
+        site.order(&json!({"verb": "latency", "ms": 100}));
+        let studio = Studio::new(&site);
+        let mut cage = Cage::of(site, studio, "leaks_calls", "", "").await;
+        let told = all_told(&mut cage, "leaks_calls").await;
+        let (busy, results) = (told["-32011"].as_u64(), told["result"].as_u64());
+        // 8 at work and 256 that wait find a place at first, and as many as those make room for.
+        assert!(busy >= Some(5000), "{told}");
+        assert!(results >= Some(264), "{told}");
+        assert_eq!(busy.unwrap_or(0) + results.unwrap_or(0), 10_000, "{told}");
+        cage.site.clear();
+        let seen = cage.close(&[36]).await;
+        assert!(seen.rss_step_mib < 32.0, "{}", seen.rss_step_mib);
+        seen
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn names_foreign_parents() {
-    let mut cage = Cage::new("names_foreign_parents", "").await;
-    let told = all_told(&mut cage, "names_foreign_parents").await;
-    let refused: Vec<Value> = (0..8).map(|number| json!([number, -32013])).collect();
-    assert_eq!(told, json!(refused));
-    let created = cage.site.sandbox.asked();
-    assert!(!created.iter().any(|call| call.method == "create"));
-    cage.close(&[25]).await;
+    visits(async || {
+        let mut cage = Cage::new("names_foreign_parents", "").await;
+        let told = all_told(&mut cage, "names_foreign_parents").await;
+        let refused: Vec<Value> = (0..8).map(|number| json!([number, -32013])).collect();
+        assert_eq!(told, json!(refused));
+        let created = cage.site.sandbox.asked();
+        assert!(!created.iter().any(|call| call.method == "create"));
+        cage.close(&[25]).await
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn uploads_passwd() {
-    let mut cage = Cage::new("uploads_passwd", "").await;
-    let told = all_told(&mut cage, "uploads_passwd").await;
-    let told = told.as_array().expect("a list");
-    assert_eq!(told.len(), 11, "{told:?}");
-    let is_refused = |answer: &Value| matches!(answer[1].as_i64(), Some(-32012 | -32602));
-    assert!(told.iter().all(is_refused), "{told:?}");
-    let sent = cage.site.sandbox.asked();
-    assert!(!sent.iter().any(|call| call.method.contains("upload")));
-    assert!(!Path::new("/etc/cron.d/of_a_plugin").exists());
-    cage.close(&[42]).await;
+    visits(async || {
+        let mut cage = Cage::new("uploads_passwd", "").await;
+        let told = all_told(&mut cage, "uploads_passwd").await;
+        let told = told.as_array().expect("a list");
+        assert_eq!(told.len(), 11, "{told:?}");
+        let is_refused = |answer: &Value| matches!(answer[1].as_i64(), Some(-32012 | -32602));
+        assert!(told.iter().all(is_refused), "{told:?}");
+        let sent = cage.site.sandbox.asked();
+        assert!(!sent.iter().any(|call| call.method.contains("upload")));
+        assert!(!Path::new("/etc/cron.d/of_a_plugin").exists());
+        cage.close(&[42]).await
+    })
+    .await;
 }

@@ -4,11 +4,13 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{Cage, alert, has_settled, is_disabled, is_restarting, reason, was_ended};
+use super::{
+    Cage, Seen, alert, has_settled, is_disabled, is_restarting, reason, visits, was_ended,
+};
 use crate::support::{Site, Studio};
 
 /// It ended at once, and is started again and again: with what it said last, and no alert yet.
-async fn is_started_again(vice: &str, words: &str) {
+async fn is_started_again(vice: &str, words: &str) -> Seen {
     let mut cage = Cage::new(vice, "").await;
     let is_tried_again = |report: &Value| is_restarting(report) && was_ended(report);
     let report = cage.sees("is started again", is_tried_again).await;
@@ -26,48 +28,65 @@ async fn is_started_again(vice: &str, words: &str) {
         seen.log
     );
     seen.run.told_and_over(&[]);
+    seen
 }
 
 #[tokio::test]
 async fn exits_0() {
-    is_started_again("exits_0", "exit 0").await;
+    visits(async || is_started_again("exits_0", "exit 0").await).await;
 }
 
 #[tokio::test]
 async fn exits_1() {
-    is_started_again(
-        "exits_1",
-        "exit 1; last words on stderr: \"no licence for today\"",
-    )
+    visits(async || {
+        is_started_again(
+            "exits_1",
+            "exit 1; last words on stderr: \"no licence for today\"",
+        )
+        .await
+    })
     .await;
 }
 
 #[tokio::test]
 async fn dies_in_handshake() {
-    let words = "No module named 'sgtk_of_another_studio'";
-    is_started_again("dies_in_handshake", words).await;
+    visits(async || {
+        let words = "No module named 'sgtk_of_another_studio'";
+        is_started_again("dies_in_handshake", words).await
+    })
+    .await;
 }
 
 pub(super) async fn never_answers_handshake() {
-    let mut cage = Cage::new("never_answers_handshake", "").await;
-    let is_starting = |report: &Value| report["state"] == "starting" && report["pid"].is_i64();
-    let report = cage.sees("starts", is_starting).await;
-    assert_eq!(report["ok"], true, "it has a minute: {report}");
-    cage.close(&[25]).await.run.told_and_over(&[]);
+    visits(async || {
+        let mut cage = Cage::new("never_answers_handshake", "").await;
+        let is_starting = |report: &Value| report["state"] == "starting" && report["pid"].is_i64();
+        let report = cage.sees("starts", is_starting).await;
+        assert_eq!(report["ok"], true, "it has a minute: {report}");
+        let seen = cage.close(&[25]).await;
+        seen.run.told_and_over(&[]);
+        seen
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn changes_its_manifest() {
-    let mut cage = Cage::new("changes_its_manifest", "").await;
-    let is_third = |report: &Value| report["version"] == "3.0" && has_settled(report);
-    let report = cage.sees("its third life works", is_third).await;
-    let subscriptions = report["subscriptions"].as_array().map(Vec::len);
-    assert_eq!((subscriptions, &report["restarts"]), (Some(3), &json!(2)));
-    cage.close(&[25]).await.run.told_and_over(&[]);
+    visits(async || {
+        let mut cage = Cage::new("changes_its_manifest", "").await;
+        let is_third = |report: &Value| report["version"] == "3.0" && has_settled(report);
+        let report = cage.sees("its third life works", is_third).await;
+        let subscriptions = report["subscriptions"].as_array().map(Vec::len);
+        assert_eq!((subscriptions, &report["restarts"]), (Some(3), &json!(2)));
+        let seen = cage.close(&[25]).await;
+        seen.run.told_and_over(&[]);
+        seen
+    })
+    .await;
 }
 
 /// It gets no events and is not tried again before somebody acts, which one alert says.
-async fn is_given_up(vice: &str, words: &[&str]) {
+async fn is_given_up(vice: &str, words: &[&str]) -> Seen {
     let mut cage = Cage::new(vice, "").await;
     let report = cage.sees("disabled", is_disabled).await;
     for word in words {
@@ -80,28 +99,34 @@ async fn is_given_up(vice: &str, words: &[&str]) {
     let alert = alert(&seen.status, "disabled");
     assert!(words.iter().all(|word| alert.contains(word)), "{alert}");
     seen.run.told(&["disabled"], &[]);
+    seen
 }
 
 #[tokio::test]
 async fn exits_78() {
-    is_given_up("exits_78", &["exit 78", "this is the wrong studio"]).await;
+    visits(async || is_given_up("exits_78", &["exit 78", "this is the wrong studio"]).await).await;
 }
 
 #[tokio::test]
 async fn wrong_version() {
-    is_given_up("wrong_version", &["version 99", "allowed: 1"]).await;
+    visits(async || is_given_up("wrong_version", &["version 99", "allowed: 1"]).await).await;
 }
 
 #[tokio::test]
 async fn works_very_slowly() {
-    let mut cage = Cage::new("works_very_slowly", "").await;
-    let report = cage.sees("works", has_settled).await;
-    assert_eq!(
-        (&report["restarts"], &report["ok"]),
-        (&json!(0), &json!(true))
-    );
-    assert!(report["p50_ms"].as_f64() >= Some(250.0), "{report}");
-    cage.close(&[25]).await.run.told_and_over(&[]);
+    visits(async || {
+        let mut cage = Cage::new("works_very_slowly", "").await;
+        let report = cage.sees("works", has_settled).await;
+        assert_eq!(
+            (&report["restarts"], &report["ok"]),
+            (&json!(0), &json!(true))
+        );
+        assert!(report["p50_ms"].as_f64() >= Some(250.0), "{report}");
+        let seen = cage.close(&[25]).await;
+        seen.run.told_and_over(&[]);
+        seen
+    })
+    .await;
 }
 
 /// A beast among the files of a plugin folder: what it does to its own file is seen there.
@@ -118,42 +143,50 @@ async fn in_a_folder(vice: &str) -> Cage {
 }
 
 pub(super) async fn deletes_its_file() {
-    let mut cage = in_a_folder("deletes_its_file").await;
-    let file = cage.studio.path("plugins/deletes_its_file.py");
-    let text = fs::read(&file).expect("its file");
-    let is_missing = |report: &Value| report["state"] == "missing";
-    let report = cage.sees("is missing", is_missing).await;
-    assert!(reason(&report).contains("is gone"), "{report}");
-    assert_eq!(report["remedy"], "put the file back", "{report}");
-    // It deletes the file of each of its lives: one that only works is put there.
-    let healthy = String::from_utf8(text).expect("Python");
-    let healthy = healthy.replace("os.unlink(__file__)", "None");
-    cage.studio
-        .replace("plugins/deletes_its_file.py", healthy, 0o755);
-    let works = |report: &Value| has_settled(report) && report["pid"].is_i64();
-    let report = cage.sees("goes on with a file", works).await;
-    assert_eq!(report["restarts"], 0, "{report}");
-    cage.close(&[25]).await;
+    visits(async || {
+        let mut cage = in_a_folder("deletes_its_file").await;
+        let file = cage.studio.path("plugins/deletes_its_file.py");
+        let text = fs::read(&file).expect("its file");
+        let is_missing = |report: &Value| report["state"] == "missing";
+        let report = cage.sees("is missing", is_missing).await;
+        assert!(reason(&report).contains("is gone"), "{report}");
+        assert_eq!(report["remedy"], "put the file back", "{report}");
+        // It deletes the file of each of its lives: one that only works is put there.
+        let healthy = String::from_utf8(text).expect("Python");
+        let healthy = healthy.replace("os.unlink(__file__)", "None");
+        cage.studio
+            .replace("plugins/deletes_its_file.py", healthy, 0o755);
+        let works = |report: &Value| has_settled(report) && report["pid"].is_i64();
+        let report = cage.sees("goes on with a file", works).await;
+        assert_eq!(report["restarts"], 0, "{report}");
+        cage.close(&[25]).await
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn replaces_its_file() {
-    let mut cage = in_a_folder("replaces_its_file").await;
-    cage.sees("works", has_settled).await;
-    // Its file is another one each time somebody looks; a new one beside it is found all the same.
-    let late = cage.studio.actor_text("late", "");
-    cage.studio.replace("plugins/late.py", late, 0o755);
-    cage.daemon
-        .plugin_when("late", "is found", has_settled)
-        .await;
-    let report = cage.sees("works", has_settled).await;
-    assert!(report["generation"].as_u64() <= Some(2), "{report}");
-    assert_eq!(report["restarts"], 0, "{report}");
-    cage.close(&[25]).await.run.told_and_over(&[]);
+    visits(async || {
+        let mut cage = in_a_folder("replaces_its_file").await;
+        cage.sees("works", has_settled).await;
+        // Its file is another one each time somebody looks; a new one beside it is found all the same.
+        let late = cage.studio.actor_text("late", "");
+        cage.studio.replace("plugins/late.py", late, 0o755);
+        cage.daemon
+            .plugin_when("late", "is found", has_settled)
+            .await;
+        let report = cage.sees("works", has_settled).await;
+        assert!(report["generation"].as_u64() <= Some(2), "{report}");
+        assert_eq!(report["restarts"], 0, "{report}");
+        let seen = cage.close(&[25]).await;
+        seen.run.told_and_over(&[]);
+        seen
+    })
+    .await;
 }
 
 /// A program that cannot be started is explained in `status`, in the log and by an alert; mended, it works.
-async fn cannot_start(name: &str, mode: u32, bytes: &[u8], words: &str) {
+async fn cannot_start(name: &str, mode: u32, bytes: &[u8], words: &str) -> Seen {
     let site = Site::quiet().await;
     let studio = Studio::new(&site).file(name, bytes, mode);
     let studio = studio.plugin(name, &[name], "enabled = false");
@@ -175,35 +208,45 @@ async fn cannot_start(name: &str, mode: u32, bytes: &[u8], words: &str) {
     let seen = cage.close(&[25]).await;
     seen.run.told_and_over(&["start"]);
     assert!(seen.log.contains(words), "{}", seen.log);
+    seen
 }
 
 #[tokio::test]
 async fn not_executable() {
-    cannot_start(
-        "plain",
-        0o644,
-        b"#!/bin/sh\n",
-        "is not executable: chmod +x",
-    )
+    visits(async || {
+        cannot_start(
+            "plain",
+            0o644,
+            b"#!/bin/sh\n",
+            "is not executable: chmod +x",
+        )
+        .await
+    })
     .await;
 }
 
 #[tokio::test]
 async fn no_interpreter() {
-    cannot_start(
-        "lost",
-        0o755,
-        b"#!/opt/studio/python9\n",
-        "the interpreter /opt/studio/python9",
-    )
+    visits(async || {
+        cannot_start(
+            "lost",
+            0o755,
+            b"#!/opt/studio/python9\n",
+            "the interpreter /opt/studio/python9",
+        )
+        .await
+    })
     .await;
 }
 
 #[tokio::test]
 async fn wrong_architecture() {
-    // A big-endian 64-bit program for IBM Z, machine 22.
-    let mut elf = b"\x7fELF\x02\x02\x01".to_vec();
-    elf.resize(64, 0);
-    (elf[17], elf[19], elf[23]) = (2, 22, 1);
-    cannot_start("foreign", 0o755, &elf, "is a program for machine 22").await;
+    visits(async || {
+        // A big-endian 64-bit program for IBM Z, machine 22.
+        let mut elf = b"\x7fELF\x02\x02\x01".to_vec();
+        elf.resize(64, 0);
+        (elf[17], elf[19], elf[23]) = (2, 22, 1);
+        cannot_start("foreign", 0o755, &elf, "is a program for machine 22").await
+    })
+    .await;
 }

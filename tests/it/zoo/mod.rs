@@ -5,11 +5,15 @@
 //! puts it into a [`Cage`]:
 //!
 //! ```ignore
-//! let mut cage = Cage::new("answers_twice", "").await;            // the witness alone was measured, then the beast was let in
-//! let report = cage.sees("works", has_settled).await;             // artists work on until its report is as expected
-//! assert_eq!(report["restarts"], 0, "{report}");                  // what the daemon did
-//! let seen = cage.close(&[25]).await;                             // lost, order, quiet, memory: its line of the yardstick
-//! assert!(seen.log.contains("further ones are counted"));         // what the operator saw
+//! visits(async || {                                                   // once more when the witness was held up: noise, or the beast?
+//!     let mut cage = Cage::new("answers_twice", "").await;            // the witness alone was measured, then the beast was let in
+//!     let report = cage.sees("works", has_settled).await;             // artists work on until its report is as expected
+//!     assert_eq!(report["restarts"], 0, "{report}");                  // what the daemon did
+//!     let seen = cage.close(&[25]).await;                             // lost, order, memory, and how quick the witness was
+//!     assert!(seen.log.contains("further ones are counted"));         // what the operator saw
+//!     seen
+//! })
+//! .await;
 //! ```
 
 mod cage;
@@ -22,10 +26,11 @@ mod wire;
 
 use serde_json::Value;
 
-pub(crate) use cage::Cage;
+pub(crate) use cage::{Cage, Seen, visits};
 
 /// Those for which times of the protocol go by, beside each other: one after the other they would take a minute.
-#[tokio::test]
+/// Their sites have threads of their own: what one test waits for must not hold up the sites of the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_that_take_their_time() {
     tokio::join!(
         Box::pin(events::hangs()),

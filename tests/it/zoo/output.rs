@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Cage, has_settled};
+use super::{Cage, Seen, has_settled, visits};
 
 /// What is said once for each process that prints where the protocol should be.
 const STRAY: &str = "stray output on the protocol's pipe";
@@ -16,7 +16,7 @@ fn dropped(report: &Value) -> u64 {
 }
 
 /// It works while it floods; what passes into the log is bounded, what does not is counted.
-async fn is_drained(vice: &str) {
+async fn is_drained(vice: &str) -> Seen {
     let mut cage = Cage::new(vice, "").await;
     let floods = |report: &Value| has_settled(report) && dropped(report) > 100_000;
     let began = tokio::time::Instant::now();
@@ -35,38 +35,47 @@ async fn is_drained(vice: &str) {
         seen.rss_step_mib
     );
     seen.run.told_and_over(&[]);
+    seen
 }
 
 #[tokio::test]
 async fn floods_stderr() {
-    is_drained("floods_stderr").await;
+    visits(async || is_drained("floods_stderr").await).await;
 }
 
 #[tokio::test]
 async fn floods_stdout() {
-    let began = tokio::time::Instant::now();
-    is_drained("floods_stdout").await;
-    // Two events with 400 000 lines each: all but the first of them wait for their turn to be read.
-    let took = began.elapsed().as_secs_f64();
-    assert!(took > 3.0, "who floods waits: {took} s");
+    visits(async || {
+        let began = tokio::time::Instant::now();
+        let seen = is_drained("floods_stdout").await;
+        // Two events with 400 000 lines each: all but the first of them wait for their turn to be read.
+        let took = began.elapsed().as_secs_f64();
+        assert!(took > 3.0, "who floods waits: {took} s");
+        seen
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn prints_ten_thousand_lines() {
-    let mut cage = Cage::new("prints_ten_thousand_lines", "").await;
-    let report = cage.sees("works", has_settled).await;
-    assert_eq!(report["restarts"], 0, "{report}");
-    let seen = cage.close(&[32]).await;
-    assert_eq!(seen.log.matches(STRAY).count(), 1, "said once");
-    let kept = seen.log.matches("of 10000").count() as u64;
-    assert!(kept >= 200, "{kept} lines are shown");
-    let dropped = dropped(&report);
-    assert_eq!(dropped, 10_000 - kept, "what was sent and not kept");
-    seen.run.told_and_over(&[]);
+    visits(async || {
+        let mut cage = Cage::new("prints_ten_thousand_lines", "").await;
+        let report = cage.sees("works", has_settled).await;
+        assert_eq!(report["restarts"], 0, "{report}");
+        let seen = cage.close(&[32]).await;
+        assert_eq!(seen.log.matches(STRAY).count(), 1, "said once");
+        let kept = seen.log.matches("of 10000").count() as u64;
+        assert!(kept >= 200, "{kept} lines are shown");
+        let dropped = dropped(&report);
+        assert_eq!(dropped, 10_000 - kept, "what was sent and not kept");
+        seen.run.told_and_over(&[]);
+        seen
+    })
+    .await;
 }
 
 /// It goes on working as if nothing were, with one warning.
-async fn is_harmless(vice: &str, rows: &[u32], words: &str) -> String {
+async fn is_harmless(vice: &str, rows: &[u32], words: &str) -> Seen {
     let mut cage = Cage::new(vice, "").await;
     let report = cage.sees("works", has_settled).await;
     assert_eq!(report["restarts"], 0, "{report}");
@@ -79,66 +88,82 @@ async fn is_harmless(vice: &str, rows: &[u32], words: &str) -> String {
         seen.rss_step_mib
     );
     seen.run.told_and_over(&[]);
-    seen.log
+    seen
 }
 
 #[tokio::test]
 async fn prints_before_it_speaks() {
-    let log = is_harmless("prints_before_it_speaks", &[25], STRAY).await;
-    assert!(log.contains("Loading the studio's library"), "{log}");
-    assert!(log.contains("half a line:"), "{log}");
+    visits(async || {
+        let seen = is_harmless("prints_before_it_speaks", &[25], STRAY).await;
+        let log = &seen.log;
+        assert!(log.contains("Loading the studio's library"), "{log}");
+        assert!(log.contains("half a line:"), "{log}");
+        seen
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn answers_garbage() {
-    is_harmless("answers_garbage", &[25], STRAY).await;
+    visits(async || is_harmless("answers_garbage", &[25], STRAY).await).await;
 }
 
 #[tokio::test]
 async fn echoes() {
-    is_harmless("echoes", &[25], "the plugin echoes what it is sent").await;
+    visits(async || is_harmless("echoes", &[25], "the plugin echoes what it is sent").await).await;
 }
 
 #[tokio::test]
 async fn nul_bytes() {
-    is_harmless("nul_bytes", &[33], STRAY).await;
+    visits(async || is_harmless("nul_bytes", &[33], STRAY).await).await;
 }
 
 #[tokio::test]
 async fn invalid_utf8() {
-    let mut cage = Cage::new("invalid_utf8", "").await;
-    let skips = |report: &Value| report["counts"]["skipped"].as_u64() >= Some(3);
-    let report = cage.sees("works", skips).await;
-    assert_eq!(
-        (&report["restarts"], &report["counts"]["dead"]),
-        (&json!(0), &json!(0))
-    );
-    let seen = cage.close(&[33]).await;
-    assert_eq!(seen.log.matches(STRAY).count(), 1, "{}", seen.log);
-    assert!(seen.log.contains("the artist Ren\u{fffd}"), "{}", seen.log);
+    visits(async || {
+        let mut cage = Cage::new("invalid_utf8", "").await;
+        let skips = |report: &Value| report["counts"]["skipped"].as_u64() >= Some(3);
+        let report = cage.sees("works", skips).await;
+        assert_eq!(
+            (&report["restarts"], &report["counts"]["dead"]),
+            (&json!(0), &json!(0))
+        );
+        let seen = cage.close(&[33]).await;
+        assert_eq!(seen.log.matches(STRAY).count(), 1, "{}", seen.log);
+        assert!(seen.log.contains("the artist Ren\u{fffd}"), "{}", seen.log);
+        seen
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn line_of_20_mb() {
-    let mut cage = Cage::new("line_of_20_mb", "").await;
-    let report = cage.sees("works", has_settled).await;
-    assert_eq!(report["restarts"], 0, "{report}");
-    // The one without an id is nobody's; the one that was an answer is a failure, and the next attempt is a good one.
-    assert_eq!(report["counts"]["retried"], 1, "{report}");
-    let handed = cage.handed();
-    assert_eq!(handed.iter().filter(|id| **id == handed[1]).count(), 2);
-    let seen = cage.close(&[33]).await;
-    let words = "a line that is too long was thrown away";
-    assert_eq!(seen.log.matches(words).count(), 2, "{}", seen.log);
-    assert!(
-        seen.rss_step_mib < RSS_STEP_MAX_MIB,
-        "{}",
-        seen.rss_step_mib
-    );
+    visits(async || {
+        let mut cage = Cage::new("line_of_20_mb", "").await;
+        let report = cage.sees("works", has_settled).await;
+        assert_eq!(report["restarts"], 0, "{report}");
+        // The one without an id is nobody's; the one that was an answer is a failure, and the next attempt is a good one.
+        assert_eq!(report["counts"]["retried"], 1, "{report}");
+        let handed = cage.handed();
+        assert_eq!(handed.iter().filter(|id| **id == handed[1]).count(), 2);
+        let seen = cage.close(&[33]).await;
+        let words = "a line that is too long was thrown away";
+        assert_eq!(seen.log.matches(words).count(), 2, "{}", seen.log);
+        assert!(
+            seen.rss_step_mib < RSS_STEP_MAX_MIB,
+            "{}",
+            seen.rss_step_mib
+        );
+        seen
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn gigabyte_without_newline() {
-    let words = "a line that is too long was thrown away";
-    is_harmless("gigabyte_without_newline", &[33], words).await;
+    visits(async || {
+        let words = "a line that is too long was thrown away";
+        is_harmless("gigabyte_without_newline", &[33], words).await
+    })
+    .await;
 }
