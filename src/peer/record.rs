@@ -73,7 +73,11 @@ mod armed {
             if self.file.is_none() {
                 return;
             }
-            for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let mut rest = bytes;
+            while !rest.is_empty() {
+                let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+                let part = &rest[..end];
+                rest = &rest[end..];
                 let room = LINE_MAX.saturating_sub(self.half.len()).min(part.len());
                 self.half.extend_from_slice(&part[..room]);
                 self.dropped += part.len() - room;
