@@ -18,6 +18,10 @@ use crate::{
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The alert's key.
 const KEY: &str = "host/descriptors";
+/// Why a start waits.
+pub(super) const WHY: &str = "sgeventd has too few free file descriptors";
+/// What ends that.
+pub(super) const REMEDY: &str = "systemctl edit sgeventd, with LimitNOFILE=65536 in [Service]";
 
 /// The plugins whose starts wait.
 #[derive(Debug, Default)]
@@ -31,6 +35,12 @@ pub(super) struct Waiting<'a> {
 }
 
 impl Scarce {
+    /// True while a start of this plugin waits.
+    pub(super) fn holds_up(&self, name: &PluginName) -> bool {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.contains(name)
+    }
+
     /// A start begins to wait.
     pub(super) fn wait<'a>(&'a self, name: &PluginName, alerts: &'a Alerts) -> Waiting<'a> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,12 +67,16 @@ impl Drop for Waiting<'_> {
 }
 
 fn alert() -> Alert {
-    let sentence = "no process can be started: sgeventd has too few free file descriptors";
     let by_itself =
         "What runs goes on; the others start as soon as there is room, and no event is lost.";
     Alert {
         by_itself: by_itself.to_owned(),
-        remedy: "systemctl edit sgeventd, with LimitNOFILE=65536 in [Service]".to_owned(),
-        ..Alert::new(CauseKey::new(KEY), "descriptors", Grade::Error, sentence)
+        remedy: REMEDY.to_owned(),
+        ..Alert::new(
+            CauseKey::new(KEY),
+            "descriptors",
+            Grade::Error,
+            format!("no process can be started: {WHY}"),
+        )
     }
 }

@@ -16,6 +16,7 @@ use crate::{
         flight::{Late, Open, is_charged, lateness},
         life::{Cause, Input, State},
         run::{Asked, Run},
+        scarce::LOOK_AGAIN,
     },
     site::{Health, Session, SiteError},
 };
@@ -356,6 +357,9 @@ impl Task {
         let of_runs = [&self.run, &self.candidate].into_iter().flatten();
         let of_runs = of_runs.filter_map(|run| self.run_wake(run, now.mono)).min();
         let full = self.unsent.is_some().then(|| now.mono + FULL_QUEUE);
+        // A start may find no room, and finds it without another word: what is told of it is looked at anew.
+        let is_starting = !self.spawning.is_empty();
+        let waits_for_room = is_starting.then(|| now.mono + LOOK_AGAIN);
         let times = [
             self.life.poll_timeout(),
             of_machine,
@@ -363,6 +367,7 @@ impl Task {
             full,
             self.paused_until,
             self.ask_bodies_at,
+            waits_for_room,
             report_at,
         ];
         times.into_iter().flatten().min()

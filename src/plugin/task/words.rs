@@ -11,7 +11,7 @@ use crate::{
     plugin::{
         life::State,
         run::{HANDSHAKE, Run},
-        told,
+        scarce, told,
     },
     services::Phase,
 };
@@ -93,6 +93,9 @@ impl Task {
     }
 
     fn starting(&self, now: Mono) -> Words {
+        if self.shared.scarce.holds_up(&self.name) {
+            return Words::bad("starting", scarce::WHY, vec![scarce::REMEDY.to_owned()]);
+        }
         let hangs = self.run.as_ref().and_then(|run| silent(run, now));
         let reason = match (hangs, &self.last_error) {
             (Some(step), _) => format!(
