@@ -13,7 +13,10 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sgeventd_protocol::{message::Delivery, write};
+use sgeventd_protocol::{
+    message::{Delivery, EventMeta},
+    write,
+};
 use tokio::{runtime::Runtime, time::Instant};
 
 use crate::{
@@ -269,9 +272,13 @@ fn lines(count: usize) -> Vec<Vec<u8>> {
         replay: false,
         progress: None,
     };
+    let meta = EventMeta {
+        traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
+    };
     let line = |number: usize| {
         let mut line = Vec::new();
-        write::event(&mut line, 1_000_001 + number as u64, &head, BODY.as_bytes());
+        let id = 1_000_001 + number as u64;
+        write::event(&mut line, id, &head, &meta, BODY.as_bytes());
         line
     };
     (0..count).map(line).collect()

@@ -19,7 +19,8 @@ pub struct Initialize {
     pub plugin: PluginInfo,
     /// What the daemon allows.
     pub limits: Limits,
-    /// Names of what the daemon can do besides version 1; an absent one is not supported, an unknown one is ignored.
+    /// What the daemon can do besides version 1, by name; the value is `true`, and of a later feature maybe an object. The name alone
+    /// counts: an absent one is not supported, an unknown one is ignored.
     #[serde(default)]
     pub features: BTreeMap<String, Value>,
 }
@@ -97,7 +98,7 @@ pub struct Initialized {
     #[serde(default)]
     #[cfg_attr(test, schemars(with = "crate::published::Declared"))]
     pub manifest: Manifest,
-    /// Names of what it can do besides version 1.
+    /// What it can do besides version 1, by name, with `true`; what it cannot do is left out.
     #[serde(default)]
     pub features: BTreeMap<String, Value>,
 }
@@ -114,7 +115,7 @@ pub struct Start {
     pub paths: Paths,
     /// The site.
     pub site: SiteInfo,
-    /// Log records below this level are dropped: `debug`, `info`, `warning`, `error`.
+    /// Log records below this level are dropped: `debug`, `info`, `warning` or `error`.
     pub log_level: String,
 }
 
@@ -176,6 +177,15 @@ pub struct Delivery {
     /// What the last attempt wanted to see again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Box<RawValue>>,
+}
+
+/// `_meta` of `event`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct EventMeta {
+    /// W3C's trace context: one trace for each event of the site, whoever handles it; in it one span for each attempt of a plugin.
+    #[cfg_attr(test, schemars(regex(pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-01$")))]
+    pub traceparent: String,
 }
 
 /// `_meta` of a plugin's call.

@@ -5,7 +5,10 @@ use std::io::Write as _;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{RpcError, message::Delivery};
+use crate::{
+    RpcError,
+    message::{Delivery, EventMeta},
+};
 
 /// Appends a request.
 pub fn request(out: &mut Vec<u8>, id: u64, method: &str, params: &impl Serialize) {
@@ -25,13 +28,15 @@ pub fn notification(out: &mut Vec<u8>, method: &str, params: &impl Serialize) {
 }
 
 /// Appends an event request: head, the body's own bytes (one line of JSON), tail.
-pub fn event(out: &mut Vec<u8>, id: u64, delivery: &Delivery, body: &[u8]) {
-    out.reserve(body.len() + 200);
+pub fn event(out: &mut Vec<u8>, id: u64, delivery: &Delivery, meta: &EventMeta, body: &[u8]) {
+    out.reserve(body.len() + 300);
     let _infallible = write!(
         out,
         r#"{{"jsonrpc":"2.0","id":{id},"method":"event","params":{{"delivery":"#
     );
     value(out, delivery);
+    out.extend_from_slice(br#","_meta":"#);
+    value(out, meta);
     out.extend_from_slice(br#","event":"#);
     out.extend_from_slice(body);
     out.extend_from_slice(b"}}\n");
@@ -98,7 +103,10 @@ mod tests {
             replay: false,
             progress: None,
         };
-        event(&mut out, 1_000_001, &delivery, br#"{"id":3}"#);
+        let meta = EventMeta {
+            traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
+        };
+        event(&mut out, 1_000_001, &delivery, &meta, br#"{"id":3}"#);
         let text = String::from_utf8(out).expect("UTF-8");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sgeventd_protocol::message::Delivery;
+use sgeventd_protocol::message::{Delivery, EventMeta};
 
 use super::made::Made;
 
@@ -72,6 +72,13 @@ pub(super) struct Plan {
     pub(super) calls: Calls,
 }
 
+/// `_meta` of every event: here nobody follows a trace.
+pub(super) fn meta() -> EventMeta {
+    EventMeta {
+        traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
+    }
+}
+
 impl Plan {
     /// A handshake as the daemon does it, then these steps.
     pub(super) fn after_handshake(steps: impl IntoIterator<Item = Step>) -> Self {
@@ -129,7 +136,7 @@ impl Delivered {
         let mut delivery = serde_json::to_value(&self.delivery).unwrap_or_default();
         delivery["a_later_member"] = json!({ "of": ["any", "kind"] });
         json!({
-            "_meta": { "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "a_later_member": 1 },
+            "_meta": { "traceparent": meta().traceparent, "a_later_member": 1 },
             "a_later_member": [null],
             "delivery": delivery,
             "event": row,

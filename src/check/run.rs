@@ -14,7 +14,7 @@ use tokio::{net::unix::pipe, time::Instant};
 use super::{
     judge::greeting,
     live::{Live, kept},
-    plan::{Delivered, Hello, Plan, Step},
+    plan::{self, Delivered, Hello, Plan, Step},
     stage::Stage,
     transcript::{Said, Transcript, Waiting, What},
 };
@@ -253,9 +253,14 @@ impl Live<'_> {
             let id = self.pending.ask(());
             self.last_id = id;
             let (delivery, body) = (&event.delivery, &event.body);
-            self.peer.queue(|out| write::event(out, id, delivery, body));
+            let meta = plan::meta();
+            self.peer
+                .queue(|out| write::event(out, id, delivery, &meta, body));
             let delivery = serde_json::to_string(delivery).unwrap_or_default();
-            let params = kept(&format!(r#"{{"delivery":{delivery},"event":{text}}}"#));
+            let meta = serde_json::to_string(&meta).unwrap_or_default();
+            let params = kept(&format!(
+                r#"{{"delivery":{delivery},"_meta":{meta},"event":{text}}}"#
+            ));
             let method = "event".to_owned();
             self.write_down(What::Sent(Said::Request {
                 id: id.to_string(),

@@ -22,3 +22,4 @@ mod stats;
 mod tap;
 pub mod task;
 pub mod told;
+pub(crate) mod trace;

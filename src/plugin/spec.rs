@@ -185,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_names_every_variable() {
+        let manual = include_str!("../../protocol/v1/PROTOCOL.md");
+        let settings = PluginSettings {
+            venv: Some("/venv".into()),
+            ..PluginSettings::default()
+        };
+        let spec = spec(&settings, &HANDED_ON.map(|name| (name, "x")));
+        for (name, _) in &spec.env {
+            let name = name.to_string_lossy();
+            assert!(manual.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
+    #[test]
     fn another_user_is_not_told_of_the_daemons_home() {
         let ours = [("HOME", "/root"), ("USER", "root"), ("PATH", "/bin")];
         let mut settings = PluginSettings {

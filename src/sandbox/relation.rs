@@ -413,3 +413,72 @@ fn written(kind: DataType, at: &Zoned) -> Kept {
         _ => Kept::Moment(at.timestamp().as_second()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// The relations that the manual of plugins names, each with the number of values it names.
+    fn manual() -> BTreeMap<String, &'static str> {
+        let manual = include_str!("../../protocol/v1/PROTOCOL.md");
+        let (_, rest) = manual.split_once("### Filters\n").expect("filters");
+        let rows = rest
+            .split("\n###")
+            .next()
+            .unwrap_or_default()
+            .lines()
+            .filter(|line| line.starts_with("| `"));
+        let told = rows.flat_map(|row| {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            let count = cells[1].split([':', ',', ';']).next().unwrap_or_default();
+            let words = cells[0].split('`').skip(1).step_by(2);
+            words.map(move |word| (word.to_owned(), count.trim()))
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn the_manual_has_each_relation_with_as_many_values_as_it_takes() {
+        let manual = manual();
+        let mut seen = BTreeSet::new();
+        for kind in DataType::ALL {
+            for relation in legal(kind) {
+                use Relation as R;
+                let word = serde_json::to_value(relation).expect("a word");
+                let word = word.as_str().expect("a text").to_owned();
+                let values = match relation {
+                    R::InLast | R::NotInLast | R::InNext | R::NotInNext => [json!(3), json!("DAY")],
+                    R::InCalendarDay
+                    | R::InCalendarWeek
+                    | R::InCalendarMonth
+                    | R::InCalendarYear => [json!(0), json!(0)],
+                    R::Contains | R::NotContains if kind == DataType::Addressing => {
+                        [Value::Null, Value::Null]
+                    }
+                    R::Contains | R::NotContains | R::StartsWith | R::EndsWith => {
+                        [json!("a"), json!("a")]
+                    }
+                    _ if word.starts_with("name_") || word.starts_with("type_") => {
+                        [json!("a"), json!("a")]
+                    }
+                    _ => [Value::Null, Value::Null],
+                };
+                let takes = |count: usize| rule(kind, *relation, &values[..count], Unix(0)).is_ok();
+                let expected = match (takes(0), takes(1), takes(2)) {
+                    (_, false, true) => "two",
+                    (true, true, true) if matches!(relation, R::In | R::NotIn) => "any number",
+                    (_, true, _) => "one",
+                    other => panic!("{word} of {kind:?}: {other:?}"),
+                };
+                assert_eq!(manual.get(&word), Some(&expected), "{word} of {kind:?}");
+                seen.insert(word);
+            }
+        }
+        let told: BTreeSet<String> = manual.into_keys().collect();
+        assert_eq!(told, seen, "the manual, the site");
+    }
+}

@@ -49,17 +49,6 @@ impl RpcError {
         )
     }
 
-    /// The answer to a call that the plugin withdrew.
-    #[must_use]
-    pub fn cancelled(method: &str) -> Self {
-        let data = json!({ "method": method });
-        Self::new(
-            ErrorCode::Cancelled,
-            format!("{method} was cancelled"),
-            &data,
-        )
-    }
-
     /// A line is missing in the config, or in the manifest.
     pub(super) fn permission(message: impl AsRef<str>, needed: Option<&str>) -> Self {
         let message = match needed {

@@ -210,15 +210,18 @@ pub fn kind(name: &str) -> Kind {
     find(name).map_or(Kind::Write, |method| method.kind)
 }
 
+/// How a method begins that hands out a credential.
+const LOGS_IN: &str = "authenticate";
+/// What else stands in the name of one.
+const CREDENTIALS: [&str; 3] = ["session_token", "auth_token", "access_token"];
+
 /// True for a method that hands out a credential, known or by its name.
 #[must_use]
 pub fn is_refused(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     find(name).is_some_and(|method| method.need == Need::Refused)
-        || lower.starts_with("authenticate")
-        || lower.contains("session_token")
-        || lower.contains("auth_token")
-        || lower.contains("access_token")
+        || lower.starts_with(LOGS_IN)
+        || CREDENTIALS.iter().any(|word| lower.contains(word))
 }
 
 /// True for the methods whose answers describe the schema: those are cached.
@@ -256,5 +259,10 @@ mod tests {
         }
         let refused: Vec<_> = METHODS.iter().filter(|m| is_refused(m.name)).collect();
         assert_eq!(refused.len(), 1);
+        let manual = include_str!("../../protocol/v1/PROTOCOL.md");
+        let named = CREDENTIALS.into_iter().chain([LOGS_IN, refused[0].name]);
+        for word in named {
+            assert!(manual.contains(&format!("`{word}`")), "{word}");
+        }
     }
 }

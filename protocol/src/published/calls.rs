@@ -1,8 +1,11 @@
 //! Params and results of the calls that a plugin makes, with the argument names of the official Python client.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
+use super::queries::{Filter, FilterOperator, Filters, Grouping, Sort, SummaryField};
 use crate::message::CallMeta;
 
 /// A row of the site: its fields by name, with `type` and `id`.
@@ -16,26 +19,6 @@ pub(super) struct Link {
     pub(super) id: i64,
 }
 
-/// Filters as the official client has them: a list of `[field, relation, value…]` and of groups, or one group.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub(super) enum Filters {
-    /// All must hold, or any, by `filter_operator`.
-    List(Vec<Value>),
-    /// `{"filter_operator": "any", "filters": […]}`.
-    Group(Map<String, Value>),
-}
-
-/// One of the orders of rows.
-#[derive(JsonSchema)]
-pub(super) struct Sort {
-    pub(super) field_name: Option<String>,
-    /// The older spelling of `field_name`; it wins.
-    pub(super) column: Option<String>,
-    /// `asc` or `desc`.
-    pub(super) direction: Option<String>,
-}
-
 /// Params of `sg.find`.
 #[derive(JsonSchema)]
 pub(super) struct Find {
@@ -44,8 +27,8 @@ pub(super) struct Find {
     /// Names, deep ones as `entity.Shot.code`; none: the id alone.
     pub(super) fields: Option<Vec<String>>,
     pub(super) order: Option<Vec<Sort>>,
-    /// `all` or `any`.
-    pub(super) filter_operator: Option<String>,
+    /// Of a list of filters; none: `all`.
+    pub(super) filter_operator: Option<FilterOperator>,
     /// 0: all.
     pub(super) limit: Option<u64>,
     pub(super) retired_only: Option<bool>,
@@ -63,7 +46,7 @@ pub(super) struct FindOne {
     pub(super) filters: Filters,
     pub(super) fields: Option<Vec<String>>,
     pub(super) order: Option<Vec<Sort>>,
-    pub(super) filter_operator: Option<String>,
+    pub(super) filter_operator: Option<FilterOperator>,
     pub(super) retired_only: Option<bool>,
     pub(super) include_archived_projects: Option<bool>,
     pub(super) additional_filter_presets: Option<Vec<Value>>,
@@ -88,10 +71,22 @@ pub(super) struct Update {
     pub(super) entity_type: String,
     pub(super) entity_id: i64,
     pub(super) data: Row,
-    /// `set`, `add` or `remove` by the name of a field with several links.
-    pub(super) multi_entity_update_modes: Option<Map<String, Value>>,
+    /// By the name of a field with several links; one that is not named is set.
+    pub(super) multi_entity_update_modes: Option<BTreeMap<String, UpdateMode>>,
     #[serde(rename = "_meta")]
     pub(super) meta: Option<CallMeta>,
+}
+
+/// What is done with the links that a field has.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum UpdateMode {
+    /// These instead of those.
+    Set,
+    /// These besides those.
+    Add,
+    /// Those without these.
+    Remove,
 }
 
 /// Params of `sg.delete` and `sg.revive`.
@@ -106,10 +101,41 @@ pub(super) struct ById {
 /// Params of `sg.batch`: all or nothing.
 #[derive(JsonSchema)]
 pub(super) struct Batch {
-    /// Each `{"request_type": "create"|"update"|"delete", "entity_type", "entity_id", "data", …}`.
-    pub(super) requests: Vec<Map<String, Value>>,
+    /// Done in this order; none: an empty list of results.
+    pub(super) requests: Vec<BatchRequest>,
     #[serde(rename = "_meta")]
     pub(super) meta: Option<CallMeta>,
+}
+
+/// One write of a batch, with the members of the call of that name.
+#[derive(JsonSchema)]
+#[serde(tag = "request_type", rename_all = "snake_case")]
+pub(super) enum BatchRequest {
+    /// As `sg.create`.
+    Create {
+        entity_type: String,
+        data: Row,
+        return_fields: Option<Vec<String>>,
+    },
+    /// As `sg.update`.
+    Update {
+        entity_type: String,
+        entity_id: i64,
+        data: Row,
+        multi_entity_update_modes: Option<BTreeMap<String, UpdateMode>>,
+    },
+    /// As `sg.delete`.
+    Delete { entity_type: String, entity_id: i64 },
+}
+
+/// What became of one request of a batch.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+pub(super) enum BatchResult {
+    /// Of a create or an update.
+    Row(Row),
+    /// Of a delete.
+    Deleted(bool),
 }
 
 /// Params of `sg.summarize`.
@@ -117,11 +143,10 @@ pub(super) struct Batch {
 pub(super) struct Summarize {
     pub(super) entity_type: String,
     pub(super) filters: Filters,
-    /// Each `{"field", "type"}`.
-    pub(super) summary_fields: Vec<Value>,
-    pub(super) filter_operator: Option<String>,
-    /// Each `{"field", "type", "direction"}`.
-    pub(super) grouping: Option<Vec<Value>>,
+    pub(super) summary_fields: Vec<SummaryField>,
+    pub(super) filter_operator: Option<FilterOperator>,
+    /// Groups, and groups within them.
+    pub(super) grouping: Option<Vec<Grouping>>,
     pub(super) include_archived_projects: Option<bool>,
     #[serde(rename = "_meta")]
     pub(super) meta: Option<CallMeta>,
@@ -150,12 +175,21 @@ pub(super) struct SchemaField {
 #[derive(JsonSchema)]
 pub(super) struct TextSearch {
     pub(super) text: String,
-    /// Filters by type.
-    pub(super) entity_types: Map<String, Value>,
+    /// The types to look into, each with its filters.
+    pub(super) entity_types: BTreeMap<String, Vec<Filter>>,
     pub(super) project_ids: Option<Vec<i64>>,
     pub(super) limit: Option<u64>,
     #[serde(rename = "_meta")]
     pub(super) meta: Option<CallMeta>,
+}
+
+/// Result of `sg.text_search`.
+#[derive(JsonSchema)]
+pub(super) struct Matches {
+    /// Rows with `type`, `id`, `name`, and a little more of each.
+    pub(super) matches: Vec<Row>,
+    /// What was looked for, word by word.
+    pub(super) terms: Vec<Value>,
 }
 
 /// Params of `sg.upload_thumbnail` and `sg.upload_filmstrip_thumbnail`.
@@ -215,8 +249,9 @@ pub(super) struct Download {
 /// Params of `sg.rpc`: one call of the site's own API.
 #[derive(JsonSchema)]
 pub(super) struct Rpc {
+    /// `method_name` of the site's API, such as `follow`. What hands out a credential is never served.
     pub(super) method: String,
-    /// Without credentials: those are the daemon's.
+    /// The second of the two `params` of the site's API; the first, with the credentials, is the daemon's.
     pub(super) payload: Option<Value>,
     #[serde(rename = "_meta")]
     pub(super) meta: Option<CallMeta>,
@@ -225,7 +260,8 @@ pub(super) struct Rpc {
 /// Params of `state.get` and `state.delete`.
 #[derive(JsonSchema)]
 pub(super) struct Key {
-    /// At most 1 KiB.
+    /// 1 byte to 1 KiB.
+    #[schemars(length(min = 1))]
     pub(super) key: String,
 }
 
@@ -239,6 +275,8 @@ pub(super) struct Found {
 /// Params of `state.set`.
 #[derive(JsonSchema)]
 pub(super) struct KeyAndValue {
+    /// 1 byte to 1 KiB.
+    #[schemars(length(min = 1))]
     pub(super) key: String,
     /// At most 64 KiB of JSON, 16 MiB for all keys of a plugin.
     pub(super) value: Value,

@@ -58,6 +58,6 @@ pub(super) struct Condition(
 /// Who is told.
 #[derive(Debug, JsonSchema)]
 pub(super) struct Alerts {
-    /// Whether mails about it go, or to whom.
+    /// `true`: to the operator's people; `false`: to nobody; a list of addresses: to these.
     pub(super) emails: Option<Value>,
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::calls::Link;
-use crate::message::Delivery;
+use crate::message::{Delivery, EventMeta};
 
 /// Params of `event`.
 #[derive(JsonSchema)]
@@ -13,16 +13,9 @@ pub(super) struct Event {
     /// About this attempt.
     pub(super) delivery: Delivery,
     #[serde(rename = "_meta")]
-    pub(super) meta: Option<EventMeta>,
+    pub(super) meta: EventMeta,
     /// The last member.
     pub(super) event: LogEntry,
-}
-
-/// `_meta` of `event`.
-#[derive(JsonSchema)]
-pub(super) struct EventMeta {
-    /// As W3C has it.
-    pub(super) traceparent: Option<String>,
 }
 
 /// A row of the site's event log, `EventLogEntry`, as the site gave it. A row that spoils its page comes with fewer fields.

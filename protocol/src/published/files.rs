@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     declare,
-    event::Failure,
+    failures::data_of,
     methods::{Kind, Method, Side, When, all},
 };
 use crate::ErrorCode;
@@ -16,18 +16,12 @@ const ID: &str = "https://sgeventd.dev/protocol/v1/schema.json";
 /// Name and content of each generated file.
 pub(super) fn all_files() -> Vec<(&'static str, String)> {
     let methods = all();
-    let (schema, rows) = schema(&methods);
+    let all = published(&methods);
     vec![
-        ("schema.json", pretty(&schema)),
-        ("meta.json", pretty(&meta(&rows))),
-        (
-            "openrpc.daemon.json",
-            pretty(&openrpc(Side::Daemon, &rows, &schema)),
-        ),
-        (
-            "openrpc.plugin.json",
-            pretty(&openrpc(Side::Plugin, &rows, &schema)),
-        ),
+        ("schema.json", pretty(&all.schema)),
+        ("meta.json", pretty(&meta(&all.rows, &all.errors))),
+        ("openrpc.daemon.json", pretty(&openrpc(Side::Daemon, &all))),
+        ("openrpc.plugin.json", pretty(&openrpc(Side::Plugin, &all))),
     ]
 }
 
@@ -44,7 +38,23 @@ struct Row {
     summary: &'static str,
 }
 
-fn schema(methods: &[Method]) -> (Value, Vec<Row>) {
+/// An error in `meta.json`.
+#[derive(Serialize)]
+struct Failing {
+    code: i64,
+    meaning: &'static str,
+    /// The schema of its `data`, when it has some.
+    data: Option<Value>,
+}
+
+/// Everything that the files are made of.
+struct Published {
+    schema: Value,
+    rows: Vec<Row>,
+    errors: Vec<Failing>,
+}
+
+fn published(methods: &[Method]) -> Published {
     let mut generator = SchemaGenerator::new(SchemaSettings::draft2020_12());
     let rows: Vec<Row> = methods
         .iter()
@@ -60,7 +70,12 @@ fn schema(methods: &[Method]) -> (Value, Vec<Row>) {
         })
         .collect();
     let manifest = generator.subschema_for::<declare::Manifest>();
-    let failure = generator.subschema_for::<Failure>();
+    let errors = ErrorCode::ALL.iter().map(|(code, words)| Failing {
+        code: *code as i64,
+        meaning: words.trim(),
+        data: data_of(*code).map(|make| make(&mut generator).into()),
+    });
+    let errors: Vec<Failing> = errors.collect();
     let mut defs: Map<String, Value> = generator.take_definitions(true);
     defs.insert(
         "Id".into(),
@@ -84,14 +99,14 @@ fn schema(methods: &[Method]) -> (Value, Vec<Row>) {
             "oneOf": [{"required": ["result"]}, {"required": ["error"]}],
         }),
     );
-    let codes = codes();
+    let codes: Vec<i64> = errors.iter().map(|error| error.code).collect();
     defs.insert("Error".into(), json!({
         "description": "JSON-RPC's error object. Codes of the protocol are listed; others are a plugin's own.",
         "type": "object",
         "properties": {
             "code": {"type": "integer", "examples": codes},
             "message": {"type": "string"},
-            "data": {"description": "By code; of a failed handler: `Failure`."},
+            "data": {"description": "By code, as `errors` of `meta.json` says."},
         },
         "required": ["code", "message"],
     }));
@@ -109,7 +124,7 @@ fn schema(methods: &[Method]) -> (Value, Vec<Row>) {
             }),
         );
     }
-    let _refs = (manifest, failure);
+    let _ref = manifest;
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": ID,
@@ -118,7 +133,11 @@ fn schema(methods: &[Method]) -> (Value, Vec<Row>) {
         "anyOf": [{"$ref": "#/$defs/FromDaemon"}, {"$ref": "#/$defs/FromPlugin"}],
         "$defs": defs,
     });
-    (schema, rows)
+    Published {
+        schema,
+        rows,
+        errors,
+    }
 }
 
 fn line(row: &Row) -> Value {
@@ -142,19 +161,7 @@ fn line(row: &Row) -> Value {
     line
 }
 
-/// Every code with its words.
-fn codes() -> Vec<i64> {
-    ErrorCode::ALL
-        .iter()
-        .map(|(code, _)| *code as i64)
-        .collect()
-}
-
-fn meta(rows: &[Row]) -> Value {
-    let errors: Vec<Value> = ErrorCode::ALL
-        .iter()
-        .map(|(code, words)| json!({"code": *code as i64, "meaning": words.trim()}))
-        .collect();
+fn meta(rows: &[Row], errors: &[Failing]) -> Value {
     json!({
         "protocol": crate::PROTOCOL,
         "methods": rows,
@@ -166,15 +173,16 @@ fn meta(rows: &[Row]) -> Value {
 }
 
 /// What one side serves: the requests and notifications that the other sends.
-fn openrpc(server: Side, rows: &[Row], schema: &Value) -> Value {
+fn openrpc(server: Side, all: &Published) -> Value {
     let (name, words) = match server {
         Side::Daemon => ("the daemon", "What plugins call."),
         _ => ("a plugin", "What the daemon calls."),
     };
-    let served = rows.iter().filter(|row| row.side != server);
+    let served = all.rows.iter().filter(|row| row.side != server);
     let methods: Vec<Value> = served.map(openrpc_method).collect();
-    let mut schemas = schema["$defs"].clone();
+    let mut schemas = all.schema["$defs"].clone();
     rewrite(&mut schemas);
+    let errors: Map<String, Value> = all.errors.iter().map(openrpc_error).collect();
     json!({
         "openrpc": "1.3.2",
         "info": {
@@ -183,8 +191,16 @@ fn openrpc(server: Side, rows: &[Row], schema: &Value) -> Value {
             "version": "1.0.0",
         },
         "methods": methods,
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "errors": errors},
     })
+}
+
+/// An error by its code; OpenRPC has no place for the schema of its data but one of our own.
+fn openrpc_error(error: &Failing) -> (String, Value) {
+    let mut data = error.data.clone().unwrap_or_default();
+    rewrite(&mut data);
+    let shown = json!({"code": error.code, "message": error.meaning, "x-data-schema": data});
+    (error.code.to_string(), shown)
 }
 
 fn openrpc_method(row: &Row) -> Value {

@@ -5,10 +5,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::calls::{
-    Batch, ById, Create, Download, Find, FindOne, Found, Key, KeyAndValue, Picture, Row, Rpc,
-    Schema as SchemaParams, SchemaField, ShareThumbnail, Summarize, TextSearch, Update, Upload,
+    Batch, BatchResult, ById, Create, Download, Find, FindOne, Found, Key, KeyAndValue, Matches,
+    Picture, Row, Rpc, Schema as SchemaParams, SchemaField, ShareThumbnail, Summarize, TextSearch,
+    Update, Upload,
 };
 use super::event::{Answer, Empty, Event};
+use super::queries::Summaries;
 use crate::calls::{Touches, touches};
 use crate::message::{
     Alert, Cancel, Initialize, Initialized, Log, Pause, Progress, Start, Started, Unhealthy,
@@ -47,7 +49,8 @@ pub(super) enum When {
     Open,
 }
 
-type Make = fn(&mut SchemaGenerator) -> Schema;
+/// Makes a schema.
+pub(super) type Make = fn(&mut SchemaGenerator) -> Schema;
 
 /// A method.
 pub(super) struct Method {
@@ -62,7 +65,8 @@ pub(super) struct Method {
     pub(super) summary: &'static str,
 }
 
-fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+/// The schema of a type.
+pub(super) fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
 
@@ -213,13 +217,13 @@ fn rows() -> Vec<Method> {
         call(
             "sg.batch",
             of::<Batch>,
-            of::<Vec<Value>>,
+            of::<Vec<BatchResult>>,
             "Several writes, all or nothing.",
         ),
         call(
             "sg.summarize",
             of::<Summarize>,
-            of::<Map<String, Value>>,
+            of::<Summaries>,
             "Counts, sums and the like, also by group.",
         ),
         call(
@@ -243,7 +247,7 @@ fn rows() -> Vec<Method> {
         call(
             "sg.text_search",
             of::<TextSearch>,
-            of::<Map<String, Value>>,
+            of::<Matches>,
             "Rows by a text.",
         ),
     ]
@@ -273,13 +277,13 @@ fn files_and_raw() -> Vec<Method> {
         call(
             "sg.share_thumbnail",
             of::<ShareThumbnail>,
-            of::<i64>,
+            of::<Option<i64>>,
             "One thumbnail for several rows.",
         ),
         call(
             "sg.download",
             of::<Download>,
-            of::<Value>,
+            of::<String>,
             "A file from the site to a path.",
         ),
         call(

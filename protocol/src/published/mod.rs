@@ -9,9 +9,13 @@ mod calls;
 mod declare;
 #[expect(dead_code, reason = "only their schemas are used")]
 mod event;
+#[expect(dead_code, reason = "only their schemas are used")]
+mod failures;
 mod files;
 mod methods;
 mod prose;
+#[expect(dead_code, reason = "only their schemas are used")]
+mod queries;
 mod tests;
 
 pub(crate) use declare::Manifest as Declared;

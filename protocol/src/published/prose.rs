@@ -43,6 +43,67 @@ fn the_prose_names_every_method_code_and_member() {
 }
 
 #[test]
+fn the_prose_names_what_each_code_has_as_data() {
+    let (prose, schema, meta) = (prose(), schema(), generated("meta.json"));
+    for error in meta["errors"].as_array().expect("errors") {
+        let start = format!("| {} |", error["code"]);
+        let line = prose.lines().find(|line| line.starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("{start}"));
+        let cell = line.split(" | ").last().expect("a cell");
+        let reference = error["data"]["$ref"].as_str();
+        let members = reference.and_then(|to| schema.pointer(to.trim_start_matches('#')));
+        let members = members.and_then(|data| data["properties"].as_object());
+        for name in members.into_iter().flatten().map(|(name, _)| name) {
+            assert!(cell.contains(&format!("`{name}`")), "{line}: {name}");
+        }
+        assert_eq!(members.is_some(), cell.contains('`'), "{line}");
+    }
+}
+
+#[test]
+fn the_prose_shows_the_members_of_what_is_nested_in_params() {
+    let (prose, schema) = (prose(), schema());
+    let mut words: Vec<&str> = Vec::new();
+    let request = &schema["$defs"]["BatchRequest"]["oneOf"];
+    for kind in request.as_array().expect("kinds") {
+        let members = kind["properties"].as_object().expect("members");
+        words.extend(members.keys().map(|name| &**name));
+    }
+    for (definition, member) in [("SummaryField", "type"), ("Grouping", "type")] {
+        let shown = &schema["$defs"][definition]["properties"][member]["examples"];
+        words.extend(
+            shown
+                .as_array()
+                .expect("examples")
+                .iter()
+                .flat_map(Value::as_str),
+        );
+    }
+    for definition in [
+        "SummaryField",
+        "Grouping",
+        "Summaries",
+        "SummaryGroup",
+        "FilterGroup",
+    ] {
+        let members = schema["$defs"][definition]["properties"].as_object();
+        words.extend(members.expect(definition).keys().map(|name| &**name));
+    }
+    for mode in schema["$defs"]["UpdateMode"]["oneOf"]
+        .as_array()
+        .expect("modes")
+    {
+        words.extend(mode["const"].as_str());
+    }
+    for word in words {
+        let is_shown = ["`", "\""]
+            .iter()
+            .any(|quote| prose.contains(&format!("{quote}{word}{quote}")));
+        assert!(is_shown, "{word}");
+    }
+}
+
+#[test]
 fn the_lines_of_the_prose_are_lines_of_their_sides() {
     let (daemon, plugin) = (validator("FromDaemon"), validator("FromPlugin"));
     let prose = prose();

@@ -86,6 +86,10 @@ fn every_example_is_a_line_of_its_side_and_its_answers_fit() {
             )
         })
         .collect();
+    let errors = meta["errors"].as_array().expect("errors").iter();
+    let failures: HashMap<i64, &Value> = errors
+        .map(|error| (error["code"].as_i64().expect("a code"), &error["data"]))
+        .collect();
     let mut shown: Vec<String> = Vec::new();
     let files = fs::read_dir(folder().join("examples")).expect("examples");
     for path in files.flatten().map(|file| file.path()) {
@@ -112,6 +116,12 @@ fn every_example_is_a_line_of_its_side_and_its_answers_fit() {
                 let asked = if from == "daemon" { "plugin" } else { "daemon" };
                 let method = open.remove(&(asked.to_owned(), id));
                 let method = method.unwrap_or_else(|| panic!("{place} answers nothing"));
+                if let Some(data) = message["error"].get("data") {
+                    let of_code = failures[&message["error"]["code"].as_i64().expect("a code")];
+                    assert!(!of_code.is_null(), "{place}: no data is published");
+                    let said = part(of_code).validate(data).map_err(|e| e.to_string());
+                    assert_eq!(said, Ok(()), "{place}");
+                }
                 if let Some(result) = message.get("result") {
                     let said = results[&*method]
                         .validate(result)

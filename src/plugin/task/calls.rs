@@ -2,7 +2,7 @@
 //!
 //! In: requests, their results. Out: answers on the pipe. Never: what a call means (`services`).
 
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use sgeventd_protocol::{
     ErrorCode, RpcError,
     calls::{Touches, touches},
@@ -137,6 +137,7 @@ impl Task {
                     ErrorCode::TooLarge,
                     "the answers before this one are not read yet",
                 );
+                let error = error.with(&json!({ "limit_bytes": UNREAD_MAX }));
                 run.peer.queue(|out| write::error(out, &done.id, &error));
             }
             Ok(result) => run.peer.queue(|out| write::result(out, &done.id, result)),

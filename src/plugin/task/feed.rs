@@ -17,6 +17,7 @@ use crate::{
         life::{Cause, Input, State},
         run::{Asked, Run},
         scarce::LOOK_AGAIN,
+        trace,
     },
     site::{Health, Session, SiteError},
 };
@@ -134,7 +135,10 @@ impl Task {
                 .progress
                 .and_then(|json| serde_json::value::RawValue::from_string(json.into()).ok()),
         };
-        run.peer.queue(|out| write::event(out, id, &head, body));
+        let (attempt, is_replay) = (delivery.attempt, delivery.is_replay);
+        let meta = trace::meta(&delivery.event.facts, &self.name, attempt, is_replay);
+        run.peer
+            .queue(|out| write::event(out, id, &head, &meta, body));
         self.last_event = Some(delivery.event.facts.event_id);
         run.flights.begin(id, delivery.event, timeout, now.mono);
     }

@@ -311,10 +311,10 @@ pub(crate) fn caller(
 fn log_level() -> String {
     use tracing::level_filters::LevelFilter;
     let level = LevelFilter::current().into_level();
-    let level = level
-        .unwrap_or(tracing::Level::ERROR)
-        .max(tracing::Level::INFO);
-    level.as_str().to_ascii_lowercase()
+    match level {
+        Some(tracing::Level::TRACE | tracing::Level::DEBUG) => "debug".to_owned(),
+        _ => "info".to_owned(),
+    }
 }
 
 /// `Shotgun_Task_Change(sg_status_list)`, as `status` shows it.

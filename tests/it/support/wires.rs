@@ -30,6 +30,8 @@ static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::read);
 pub(crate) struct Contract {
     schema: Value,
     methods: HashMap<String, Value>,
+    /// The schema of an error's data, by its code.
+    failures: HashMap<i64, Value>,
     made: Mutex<HashMap<String, Arc<Validator>>>,
 }
 
@@ -48,9 +50,17 @@ impl Contract {
                 row.clone(),
             )
         };
+        let errors = meta["errors"].as_array().expect("errors").iter();
+        let of_code = |error: &Value| {
+            (
+                error["code"].as_i64().expect("a code"),
+                error["data"].clone(),
+            )
+        };
         Self {
             schema: read("schema.json"),
             methods: rows.map(named).collect(),
+            failures: errors.map(of_code).collect(),
             made: Mutex::default(),
         }
     }
@@ -79,6 +89,19 @@ impl Contract {
             valid
         });
         valid.validate(value).err().map(|error| error.to_string())
+    }
+
+    /// What is wrong with an error of the daemon: a code that is not published, or data that its code does not have.
+    fn wrong_error(&self, error: &Value) -> Option<String> {
+        let code = error["code"].as_i64()?;
+        let Some(part) = self.failures.get(&code) else {
+            return Some(format!("{code} is not published"));
+        };
+        match (part, error.get("data")) {
+            (_, None) => None,
+            (Value::Null, Some(data)) => Some(format!("{code} has no data, and not {data}")),
+            (part, Some(data)) => self.wrong(part, data),
+        }
     }
 
     /// The whole line by the side's list.
@@ -155,6 +178,9 @@ impl Wire<'_> {
         CONTRACT
             .wrong_line("FromDaemon", message)
             .map_or(Ok(()), Err)?;
+        if let Some(what) = CONTRACT.wrong_error(&message["error"]) {
+            return Err(what);
+        }
         let id = message["id"].to_string();
         if let Some(method) = message["method"].as_str() {
             self.count(method);
