@@ -11,7 +11,7 @@ use tokio::{net::unix::pipe, task::JoinSet, time::Instant};
 use super::{
     oddity::{self, Notes, Noting},
     plan::Calls,
-    run::Runner,
+    run::{Runner, UNKNOWN},
     stage::Stage,
     transcript::{KEPT, Said, Transcript, What, shortened},
 };
@@ -166,7 +166,17 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// Writes down a message whose line does not end: nobody reads it.
+    pub(super) fn take_half(&mut self) {
+        if let Some(line) = oddity::take_half(&self.notes) {
+            self.write_down(What::Came(Said::Unended(line)));
+        }
+    }
+
     fn take_items(&mut self) {
+        if self.is_eof {
+            self.take_half();
+        }
         for (line, why) in oddity::take(&self.notes) {
             self.write_down(What::Came(Said::Odd { line, why }));
         }
@@ -187,6 +197,8 @@ impl<'a> Live<'a> {
                 let id = id.to_string();
                 Said::Answer { id, outcome }
             }
+            // Of the requests that are made of it the codec does not know this one.
+            Item::Request { method, .. } if method == UNKNOWN => Said::Echo,
             // More of a flood says nothing new.
             Item::Request { .. } if self.is_clogged => return,
             Item::Request { id, method, params } => {

@@ -5,11 +5,11 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// Longer lines are not looked at.
@@ -21,17 +21,35 @@ const NOTES_MAX: usize = 20;
 pub(super) type Note = (String, &'static str);
 
 /// Notes about lines, shared with the reader.
-pub(super) type Notes = Arc<Mutex<Vec<Note>>>;
+pub(super) type Notes = Arc<Mutex<Noted>>;
+
+/// What was noted.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    notes: Vec<Note>,
+    /// What came of a line whose end is not there.
+    half: Vec<u8>,
+}
+
+fn lock(notes: &Notes) -> MutexGuard<'_, Noted> {
+    notes.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Takes the notes that there are.
 pub(super) fn take(notes: &Notes) -> Vec<Note> {
-    std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut lock(notes).notes)
+}
+
+/// Takes a message that lacks nothing but the end of its line.
+pub(super) fn take_half(notes: &Notes) -> Option<String> {
+    let half = std::mem::take(&mut lock(notes).half);
+    let message: Option<Map<String, Value>> = serde_json::from_slice(&half).ok();
+    message.map(|_| String::from_utf8_lossy(&half).into_owned())
 }
 
 /// A reader that takes notes.
 pub(super) struct Noting<R> {
     inner: R,
-    line: Vec<u8>,
     is_too_long: bool,
     count: usize,
     notes: Notes,
@@ -42,7 +60,6 @@ impl<R> Noting<R> {
     pub(super) fn new(inner: R, notes: Notes) -> Self {
         Self {
             inner,
-            line: Vec::new(),
             is_too_long: false,
             count: 0,
             notes,
@@ -50,29 +67,30 @@ impl<R> Noting<R> {
     }
 
     fn see(&mut self, mut bytes: &[u8]) {
+        let notes = Arc::clone(&self.notes);
+        let mut noted = lock(&notes);
         while let Some(end) = memchr::memchr(b'\n', bytes) {
-            self.keep(&bytes[..end]);
-            let found = (!self.is_too_long).then(|| look(&self.line)).flatten();
+            self.keep(&mut noted.half, &bytes[..end]);
+            let line = std::mem::take(&mut noted.half);
+            let found = (!self.is_too_long).then(|| look(&line)).flatten();
             if let Some(why) = found.filter(|_| self.count < NOTES_MAX) {
                 self.count += 1;
-                let line = String::from_utf8_lossy(&self.line).into_owned();
-                let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-                notes.push((line, why));
+                let line = String::from_utf8_lossy(&line).into_owned();
+                noted.notes.push((line, why));
             }
-            self.line.clear();
             self.is_too_long = false;
             bytes = &bytes[end + 1..];
         }
-        self.keep(bytes);
+        self.keep(&mut noted.half, bytes);
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        if self.line.len() + bytes.len() > LINE_MAX {
-            self.line = Vec::new();
+    fn keep(&mut self, line: &mut Vec<u8>, bytes: &[u8]) {
+        if line.len() + bytes.len() > LINE_MAX {
+            *line = Vec::new();
             self.is_too_long = true;
         }
         if !self.is_too_long {
-            self.line.extend_from_slice(bytes);
+            line.extend_from_slice(bytes);
         }
     }
 }
@@ -187,5 +205,28 @@ mod tests {
         let (read, ()) = tokio::join!(reader.read_to_end(&mut all), write);
         assert_eq!(read.expect("all of it"), text.len());
         assert_eq!(take(&notes).len(), 2);
+        assert_eq!(take_half(&notes), None);
+    }
+
+    #[tokio::test]
+    async fn a_message_without_the_end_of_its_line_is_kept() {
+        use tokio::io::AsyncReadExt as _;
+        for (text, is_message) in [
+            ("{\"id\":1}\n{\"id\":2}", true),
+            ("{\"id\":1}\n{\"id\":2", false),
+            ("{\"id\":1}\n> ", false),
+            ("{\"id\":1}\n", false),
+        ] {
+            let notes = Notes::default();
+            let mut reader = Noting::new(text.as_bytes(), Arc::clone(&notes));
+            let mut all = Vec::new();
+            reader.read_to_end(&mut all).await.expect("all of it");
+            let half = take_half(&notes);
+            assert_eq!(
+                half.as_deref(),
+                is_message.then_some("{\"id\":2}"),
+                "{text}"
+            );
+        }
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Step {
     Initialize(Hello),
     /// `start`, and its answer is waited for.
     Start(Hello),
+    /// A request that no daemon makes; its answer is waited for.
+    Unknown,
     /// A notification.
     Notify(&'static str, Value),
     /// An event; its answer is waited for.

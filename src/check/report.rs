@@ -257,7 +257,7 @@ impl From<Finding> for FindingReport {
             sent: finding.sent,
             came: finding.came,
             expected,
-            mend,
+            mend: finding.mend.unwrap_or(mend),
             log: finding.log,
             seen: finding.seen,
         }

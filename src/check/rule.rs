@@ -33,6 +33,9 @@ rules! {
     JSONRPC = "json-rpc", "1, the wire",
         "each message is one JSON-RPC 2.0 object on one line: \"jsonrpc\":\"2.0\", and an error has an integer code and a message",
         "write messages by a JSON library, with the members of JSON-RPC 2.0";
+    NEWLINE = "newline", "1, the wire",
+        "each message is one line that ends with \\n, the last one too",
+        "write \\n behind each message: print and println do it by themselves, write and printf do not";
     LONG_LINE = "long-line", "1, the wire",
         "no line is longer than `limits.line_bytes` of `initialize`",
         "send less at once; large things go through files and `sg.upload`";
@@ -45,6 +48,9 @@ rules! {
     UNKNOWN = "ignore-unknown", "1, the wire",
         "members, features and `$/…` methods that are not known are ignored",
         "look only at the members that you know, and skip a message without an id whose method you do not know";
+    NOT_FOUND = "unknown-request", "1, the wire",
+        "a request whose method is not known, and does not begin with `$/`, is answered with the error -32601",
+        "answer what has an id and a method that you do not know with {\"code\": -32601, \"message\": \"unknown method\"}";
     ONCE = "answer-once", "1, the wire",
         "each request is answered exactly once",
         "answer in one place, after the handler, and nowhere else";
@@ -84,6 +90,9 @@ rules! {
     ANSWER = "event-answer", "4, events",
         "null, an object whose status is ok, skip, retry or dead, or an error",
         "answer {\"status\": \"ok\"}";
+    HANDLED = "handled", "4, events",
+        "an event that a plugin asked for is answered with ok or skip",
+        "name an event of yours that it can handle: --event FILE";
     EARLY = "ends-early", "4, events",
         "an event is answered when its work is done: its lane goes on with the next one then",
         "wait for the answers of your calls before you answer the event";
@@ -94,8 +103,8 @@ rules! {
         "a cancelled event is still answered, and `$/cancel` hurts nobody",
         "answer the event all the same, as soon as you can";
     WINDOW = "window", "4, events",
-        "with max_in_flight above 1, every one of several open events is answered",
-        "hold no state of an event in a global, or ask for max_in_flight 1";
+        "with `max_in_flight` above 1 several events are open at once, and each is answered under its own id",
+        "keep the id and the data of an event with its own handler, in no variable that the next event overwrites; or leave `max_in_flight` at 1";
     METHOD = "known-method", "5, calls",
         "a plugin calls the methods of section 5",
         "see the table of section 5 for the name";

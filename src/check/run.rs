@@ -34,6 +34,10 @@ use crate::{
 
 /// The version that a daemon of `Hello::OtherVersion` speaks.
 pub(super) const NO_VERSION: u32 = 99;
+/// A method that no daemon asks for.
+pub(super) const UNKNOWN: &str = "a_later_request";
+/// What is said within so long after the answer of an event is said outside of events.
+const REST: Duration = Duration::from_millis(20);
 /// After its input is closed a plugin has so long: twice what the daemon gives it, for a check keeps the machine busy.
 const EXIT: Duration = Duration::from_secs(4);
 
@@ -129,13 +133,17 @@ impl Live<'_> {
         match step {
             Step::Initialize(hello) => self.initialize(*hello).await,
             Step::Start(hello) => self.start(*hello).await,
+            Step::Unknown => {
+                let id = self.ask(UNKNOWN, &json!({ "some": ["thing"] }));
+                self.answered(UNKNOWN, &[id]).await
+            }
             Step::Notify(method, params) => {
                 self.notify(method, params);
                 true
             }
             Step::Event(event) => {
                 let id = self.event(event);
-                self.answered("event", &[id]).await
+                self.answered("event", &[id]).await && self.rest().await
             }
             Step::Cancelled(event) => {
                 let id = self.event(event);
@@ -279,6 +287,13 @@ impl Live<'_> {
         id
     }
 
+    /// Lets it say what it says between two events; else the next one would be taken for the cause.
+    async fn rest(&mut self) -> bool {
+        let until = Instant::now() + REST;
+        while self.exit.is_none() && self.turn(until).await {}
+        self.exit.is_none()
+    }
+
     /// Waits for the answers to these requests.
     async fn answered(&mut self, method: &'static str, ids: &[u64]) -> bool {
         let wait = match method {
@@ -293,6 +308,7 @@ impl Live<'_> {
                 return false;
             }
             if !self.turn(until).await {
+                self.take_half();
                 let waited = millis(wait);
                 self.write_down(What::GaveUp(Waiting::Answer(missing, method), waited));
                 return false;

@@ -88,7 +88,7 @@ const fn wire(name: &'static str, title: &'static str, judge: JudgeAll) -> Scena
 }
 
 /// All of them.
-pub static SCENARIOS: [Scenario; 19] = [
+pub static SCENARIOS: [Scenario; 20] = [
     run(
         HANDSHAKE,
         "answers initialize with a manifest, then start",
@@ -125,11 +125,18 @@ pub static SCENARIOS: [Scenario; 19] = [
         runs::unknown,
     ),
     run(
+        "unknown-request",
+        "refuses a request that it does not know, with -32601",
+        &[HANDSHAKE],
+        |_| Ok(Plan::after_handshake([Step::Unknown])),
+        runs::unknown_request,
+    ),
+    run(
         "again",
         "answers an event that comes again",
         &[EVENTS],
         |events| one(events, |made| Step::Event(Box::new(Delivered::again(made)))),
-        runs::events,
+        runs::again,
     ),
     run(
         "large",
@@ -360,7 +367,7 @@ mod tests {
         assert_eq!(names(&["eof"]), [HANDSHAKE, "eof"]);
         let needed = [HANDSHAKE, EVENTS, UNKNOWN, LATE_CALLS, "cancel"];
         assert_eq!(names(&["cancel"]), needed);
-        assert_eq!(names(&["stdout"]).len(), 15);
+        assert_eq!(names(&["stdout"]).len(), 16);
         assert_eq!(names(&[]).len(), SCENARIOS.len());
         // What is needed comes before.
         for (at, one) in SCENARIOS.iter().enumerate() {

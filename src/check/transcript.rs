@@ -37,6 +37,8 @@ pub(super) enum Said {
     Stray(String),
     /// A message that only the daemon sends.
     Echo,
+    /// A message whose line has no end.
+    Unended(String),
     /// A line beyond the cap.
     TooLong(usize),
     /// A line that is no message of JSON-RPC 2.0 as it should be, and why.
@@ -219,15 +221,25 @@ impl Transcript {
         })
     }
 
+    /// A message whose line has no end.
+    pub(super) fn unended(&self) -> Option<String> {
+        let mut came = self.came();
+        came.find_map(|(_, said)| matches!(said, Said::Unended(_)).then(|| said.to_string()))
+    }
+
     /// The last lines of its log.
     pub(super) fn last_words(&self, count: usize) -> Vec<&str> {
-        let lines = self.entries.iter().rev().filter_map(|what| match what {
-            What::Printed(line) => Some(line.as_str()),
-            _ => None,
-        });
-        let mut lines: Vec<&str> = lines.take(count).collect();
+        let mut lines: Vec<&str> = self.printed().rev().take(count).collect();
         lines.reverse();
         lines
+    }
+
+    /// Its log.
+    pub(super) fn printed(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.entries.iter().filter_map(|what| match what {
+            What::Printed(line) => Some(line.as_str()),
+            _ => None,
+        })
     }
 
     /// The entry as a person reads it.
@@ -260,7 +272,7 @@ impl fmt::Display for Said {
                 format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
             }
             Self::Unasked(id) => format!("an answer under the id {id}"),
-            Self::Stray(text) => text.clone(),
+            Self::Stray(text) | Self::Unended(text) => text.clone(),
             Self::Echo => "a message that only the daemon sends".to_owned(),
             Self::TooLong(bytes) => format!("a line of {bytes} bytes or more"),
             Self::Odd { line, .. } => line.clone(),

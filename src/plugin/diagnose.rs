@@ -93,7 +93,8 @@ pub(super) fn limit_met(exit: Exit, words: &[String], limits: &Limits) -> Option
 fn exec(path: &Path, source: &io::Error) -> String {
     let shown = path.display();
     let Ok(meta) = fs::metadata(path) else {
-        return format!("{shown} is gone, or its folder cannot be read");
+        return unbuilt(path)
+            .unwrap_or_else(|| format!("{shown} is gone, or its folder cannot be read"));
     };
     if meta.is_dir() {
         return format!("{shown} is a folder; a folder needs plugin.toml with `command`");
@@ -118,6 +119,24 @@ fn exec(path: &Path, source: &io::Error) -> String {
             "{shown} is neither a program nor a script: its first line must name an interpreter, such as #!/usr/bin/env python3"
         ),
     }
+}
+
+/// What is said of a program that Cargo makes, beside whose `target` folder a `Cargo.toml` stands.
+fn unbuilt(path: &Path) -> Option<String> {
+    let target = path.ancestors().find(|above| above.ends_with("target"))?;
+    let folder = target
+        .parent()
+        .filter(|folder| folder.join("Cargo.toml").is_file())?;
+    let is_release = path.starts_with(target.join("release"));
+    let how = if is_release { " --release" } else { "" };
+    let (program, folder) = (
+        path.strip_prefix(folder).ok()?.display(),
+        folder.components(),
+    );
+    let folder = folder.as_path().display();
+    Some(format!(
+        "{program} in {folder} is not built: cd {folder} && cargo build{how}"
+    ))
 }
 
 fn script(path: &Path, line: &[u8], source: &io::Error) -> String {
@@ -233,6 +252,27 @@ mod tests {
         ] {
             let met = limit_met(exit, &[words.to_owned()], &limits);
             assert_eq!(met.as_deref(), expected, "{exit} {words}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_is_not_built_is_no_program_that_is_gone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let said = |program: &str| {
+            let path = dir.path().join(program);
+            let source = io::Error::from_raw_os_error(2);
+            explain(&SpawnError::Exec { path, source })
+        };
+        assert!(said("./target/release/plugin").contains("is gone"));
+        fs::write(dir.path().join("Cargo.toml"), "").expect("a file");
+        let folder = dir.path().display().to_string();
+        for (program, how) in [
+            ("./target/release/plugin", "cargo build --release"),
+            ("target/debug/plugin", "cargo build"),
+        ] {
+            let said = said(program);
+            let end = format!("is not built: cd {folder} && {how}");
+            assert!(said.ends_with(&end), "{said}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! Judges: a transcript in, findings out. Pure.
 //!
-//! `runs.rs` knows what each scenario expects of its own run, `wire.rs` what holds in every run.
+//! `runs.rs` knows what each scenario expects of its own run, `wire.rs` what holds in every run, `death.rs` what a log says of an end.
 
+mod death;
 pub(super) mod runs;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,8 @@ pub(super) struct Finding {
     pub(super) came: Option<String>,
     /// The last lines of its log.
     pub(super) log: Vec<String>,
+    /// What to do in this case; none: what the rule says.
+    pub(super) mend: Option<&'static str>,
     /// The runs in which it was seen.
     pub(super) seen: Vec<String>,
 }
@@ -62,6 +65,7 @@ impl Finding {
             sent: None,
             came: None,
             log: Vec::new(),
+            mend: None,
             seen: Vec::new(),
         }
     }
@@ -87,6 +91,23 @@ impl Finding {
         let lines = transcript.last_words(WORDS).into_iter();
         self.log = lines.map(|line| shortened(line, 200)).collect();
         self
+    }
+
+    /// An end with what its log says about it, where the rule itself says only that it should not be.
+    fn died(self, transcript: &Transcript) -> Self {
+        let says_little = [&rule::HANDSHAKE, &rule::STAYS, &rule::ANSWERED];
+        let log: Vec<&str> = transcript.printed().collect();
+        let cause = death::cause(&log).filter(|_| says_little.contains(&self.rule));
+        let Some(cause) = cause else {
+            return self.log(transcript);
+        };
+        let lines = cause.lines.iter().map(|line| shortened(line, 200));
+        Self {
+            what: format!("{}: {}", self.what, shortened(cause.error, 200)),
+            log: lines.collect(),
+            mend: Some(cause.mend),
+            ..self
+        }
     }
 
     fn is_as(&self, other: &Self) -> bool {
@@ -145,6 +166,10 @@ fn unmet(transcript: &Transcript, rule: &'static Rule) -> Option<Finding> {
         return Some(Finding::fault(&rule::READS, what).came(came));
     }
     let gave_up = transcript.gave_up();
+    if let (Some((Waiting::Answer(..), _)), Some(line)) = (gave_up, transcript.unended()) {
+        let what = "its last message has no newline at its end, so nobody reads it";
+        return Some(Finding::fault(&rule::NEWLINE, what).came(Some(line)));
+    }
     let last = transcript.asked().last();
     // Before it was ready nothing of this scenario was tried, but for what a later daemon says.
     let is_unready = last.is_none_or(|asked| {
@@ -160,7 +185,7 @@ fn unmet(transcript: &Transcript, rule: &'static Rule) -> Option<Finding> {
     if let Some(exit) = transcript.death() {
         let after = last.map_or("nothing", |asked| asked.method);
         let what = format!("it ended by itself, {exit}, after `{after}`");
-        return Some(Finding::fault(rule, what).sent(sent).log(transcript));
+        return Some(Finding::fault(rule, what).sent(sent).died(transcript));
     }
     let (waiting, ms) = gave_up?;
     let waited = seconds(ms);

@@ -2,15 +2,16 @@
 //!
 //! In: the run's transcript. Out: findings; or why nothing could be seen in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use sgeventd_protocol::Answer;
+use sgeventd_protocol::{Answer, ErrorCode};
 
-use super::{Finding, greeting, unmet};
+use super::{Finding, Weight, greeting, seconds, unmet};
 use crate::{
     check::{
         rule::{self, Rule},
+        run::UNKNOWN,
         transcript::{Asked, Transcript, Waiting, What, shortened},
     },
     process::Exit,
@@ -133,8 +134,43 @@ pub(in crate::check) fn unknown(transcript: &Transcript) -> Judged {
     Ok(unmet(transcript, &rule::UNKNOWN).into_iter().collect())
 }
 
+/// A request that nobody can know.
+pub(in crate::check) fn unknown_request(transcript: &Transcript) -> Judged {
+    if let Some(finding) = unmet(transcript, &rule::NOT_FOUND) {
+        return Ok(vec![finding]);
+    }
+    let mut asked = transcript.asked();
+    let asked = asked.find(|asked| asked.method == UNKNOWN);
+    let answer = asked.and_then(|asked| transcript.answers(asked.id).next());
+    let (Some(asked), Some((at, outcome))) = (asked, answer) else {
+        return Ok(Vec::new());
+    };
+    let what = match outcome {
+        Err(error) if error.code == ErrorCode::MethodNotFound as i64 => return Ok(Vec::new()),
+        Err(error) => format!(
+            "a request that it cannot know is answered with the error {}",
+            error.code
+        ),
+        Ok(_) => "a request that it cannot know is answered as if it were done".to_owned(),
+    };
+    let (sent, came) = (transcript.show(asked.at), transcript.show(at));
+    Ok(vec![
+        Finding::fault(&rule::NOT_FOUND, what).sent(sent).came(came),
+    ])
+}
+
 /// Ordinary events.
 pub(in crate::check) fn events(transcript: &Transcript) -> Judged {
+    let mut findings = judged_events(transcript, &rule::ANSWERED);
+    // What is against the contract is told by itself.
+    if findings.iter().all(|one| one.weight == Weight::Note) {
+        findings.extend(nothing_handled(transcript));
+    }
+    Ok(findings)
+}
+
+/// An event that comes again.
+pub(in crate::check) fn again(transcript: &Transcript) -> Judged {
     Ok(judged_events(transcript, &rule::ANSWERED))
 }
 
@@ -155,7 +191,21 @@ pub(in crate::check) fn cancel(transcript: &Transcript) -> Judged {
 
 /// Several at once.
 pub(in crate::check) fn window(transcript: &Transcript) -> Judged {
-    Ok(judged_events(transcript, &rule::WINDOW))
+    let mut findings = judged_events(transcript, &rule::WINDOW);
+    let events = || transcript.asked().filter(|asked| asked.method == "event");
+    let all = events().count();
+    let left = events().filter(|event| transcript.answers(event.id).next().is_none());
+    let left = left.count();
+    for one in findings.iter_mut().filter(|one| one.rule == &rule::WINDOW) {
+        one.what = match transcript.gave_up() {
+            Some((_, ms)) => format!(
+                "{left} of {all} events that were open at once have no answer within {}",
+                seconds(ms)
+            ),
+            None => format!("{}; {left} of {all} events were open", one.what),
+        };
+    }
+    Ok(findings)
 }
 
 /// Calls that are answered late.
@@ -267,6 +317,32 @@ fn odd_answers(transcript: &Transcript) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Events that were all answered, and none of them with `ok` or `skip`.
+fn nothing_handled(transcript: &Transcript) -> Option<Finding> {
+    let events = transcript.asked().filter(|asked| asked.method == "event");
+    let answers = events.filter_map(|event| Some(transcript.answers(event.id).next()?.1));
+    let mut counts = BTreeMap::new();
+    for outcome in answers {
+        let word = match outcome.as_ref().map(|result| Answer::from_result(result)) {
+            Ok(Answer::Ok { .. } | Answer::Skip { .. }) => return None,
+            Ok(Answer::Dead { .. }) => "dead",
+            Ok(Answer::Retry { .. }) => "to be tried again",
+            Ok(Answer::Failed(_)) | Err(_) => "failed",
+        };
+        *counts.entry(word).or_insert(0) += 1;
+    }
+    let all: u32 = counts.values().sum();
+    let told: Vec<String> = counts
+        .iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    let what = format!(
+        "none of {all} events was handled: {}; name an event of yours with --event FILE",
+        told.join(", ")
+    );
+    (all > 0).then(|| Finding::note(&rule::HANDLED, what))
 }
 
 /// Events that were answered while a call of theirs was under way.

@@ -53,6 +53,7 @@ fn said(text: &str) -> Said {
     let Ok(Value::Object(message)) = serde_json::from_str(text) else {
         return match text.split_once(' ') {
             Some(("unasked", id)) => Said::Unasked(id.to_owned()),
+            Some(("unended", line)) => Said::Unended(line.to_owned()),
             Some(("long", bytes)) => Said::TooLong(bytes.parse().expect("bytes")),
             Some(("odd", line)) => Said::Odd {
                 line: line.to_owned(),
@@ -171,7 +172,10 @@ fn what_a_handshake_comes_to() {
 
 #[test]
 fn what_a_run_comes_to() {
-    let fault = r#"← {"id":3,"error":{"code":-32000,"message":"KeyError"}}"#;
+    let refused =
+        |code: &str| format!(r#"← {{"id":3,"error":{{"code":{code},"message":"KeyError"}}}}"#);
+    let fault = &*refused("-32000");
+    let later = r#"→ {"id":3,"method":"a_later_request","params":{}}"#;
     for (judge, story, expected) in [
         (runs::events as Judge, &[EVENT, OK][..], &[][..]),
         (runs::events, &[EVENT, r#"← {"id":3,"result":null}"#], &[]),
@@ -190,7 +194,34 @@ fn what_a_run_comes_to() {
             &[EVENT, r#"← {"id":3,"result":{"errors":["e"]}}"#],
             &["event-answer?"],
         ),
-        (runs::events, &[EVENT, fault], &["event-answer?"]),
+        (
+            runs::events,
+            &[EVENT, fault],
+            &["event-answer?", "handled?"],
+        ),
+        (
+            runs::events,
+            &[EVENT, r#"← {"id":3,"result":{"status":"dead"}}"#],
+            &["handled?"],
+        ),
+        (runs::again, &[EVENT, fault], &["event-answer?"]),
+        (runs::unknown_request, &[later, &*refused("-32601")], &[]),
+        (
+            runs::unknown_request,
+            &[later, &*refused("-32000")],
+            &["unknown-request"],
+        ),
+        (runs::unknown_request, &[later, OK], &["unknown-request"]),
+        (
+            runs::unknown_request,
+            &[later, "! exit 1"],
+            &["unknown-request"],
+        ),
+        (
+            runs::events,
+            &[EVENT, "← unended {\"id\":3}", "! gave-up 3 event"],
+            &["newline"],
+        ),
         (
             runs::events,
             &[EVENT, "! gave-up 3 event"],
@@ -293,6 +324,7 @@ fn what_holds_in_every_run() {
         (wire::stdout, &[EVENT, OK], &[]),
         (wire::messages, &["← odd {}"], &["json-rpc"]),
         (wire::messages, &["← long 99"], &["long-line"]),
+        (wire::messages, &["← unended {}"], &["newline"]),
         (wire::answers, &[EVENT, OK], &[]),
         (wire::answers, &[EVENT, OK, OK], &["answer-once"]),
         (wire::answers, &[OK, EVENT, OK], &["answer-asked"]),

@@ -38,6 +38,10 @@ pub(in crate::check) fn messages(transcript: &Transcript) -> Vec<Finding> {
             let what = format!("a message is not of JSON-RPC 2.0: {why}");
             Some(Finding::fault(&rule::JSONRPC, what).came(Some(shortened(line, 160))))
         }
+        Said::Unended(line) => {
+            let what = "a message has no newline at its end";
+            Some(Finding::fault(&rule::NEWLINE, what).came(Some(shortened(line, 160))))
+        }
         Said::TooLong(_) => Some(
             Finding::fault(&rule::LONG_LINE, "a line is too long").came(Some(said.to_string())),
         ),

@@ -14,10 +14,18 @@ MANIFEST = {"name": FAULT, "subscriptions": [{"events": EVENTS}]}
 calls = 0
 seen = 0
 current = None
+seen_methods = set()
 
 
-def say(message):
-    sys.stdout.write(json.dumps(dict({"jsonrpc": "2.0"}, **message)) + "\n")
+def say(*messages):
+    """Writes messages, all at once."""
+    lines = [json.dumps(dict({"jsonrpc": "2.0"}, **message)) + "\n" for message in messages]
+    text = "".join(lines)
+    if FAULT == "leaves_out_the_newline" and "shutdown" in seen_methods:
+        text = text.rstrip()
+    elif FAULT == "never_ends_a_line":
+        text = text.rstrip()
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 
@@ -92,6 +100,8 @@ def work(message):
         say({"method": "log", "params": {"level": "info", "message": "x" * (17 << 20)}})
     elif FAULT == "sends_an_unknown_notification":
         say({"method": "progress", "params": {}})
+    if FAULT == "handles_nothing":
+        return answer(request, {"status": "dead", "reason": "no use for it"})
     if FAULT == "says_nothing_known":
         return answer(request, {"status": "fine"})
     if FAULT == "an_error_that_is_none":
@@ -99,12 +109,13 @@ def work(message):
     if FAULT == "loses_one_of_several":
         current = request
         return threading.Timer(0.1, lambda: current == request and answer(request, {})).start()
+    if FAULT == "calls_in_the_background":
+        # In one write with the answer, so that no event is open. What it is answered is passed over in the loop below.
+        find = {"id": seen, "method": "sg.find_one", "params": {"entity_type": "Task", "filters": []}}
+        return say({"id": request, "result": {}}, find)
     answer(request, {"status": "ok"})
     if FAULT == "answers_twice":
         answer(request, {"status": "ok"})
-    elif FAULT == "calls_in_the_background":
-        # Its answer is passed over in the loop below.
-        say({"id": seen, "method": "sg.find_one", "params": {"entity_type": "Task", "filters": []}})
 
 
 def initialize(message):
@@ -135,6 +146,7 @@ def main():
 def take(message):
     """Takes one message."""
     method = message.get("method")
+    seen_methods.add(method)
     if FAULT == "no_jsonrpc" and method == "start":
         sys.stdout.write(json.dumps({"id": message["id"], "result": {}}) + "\n")
         return sys.stdout.flush()
@@ -158,10 +170,16 @@ def take(message):
     elif method == "$/cancel":
         if FAULT == "dies_at_a_cancel":
             raise SystemExit(8)
+    elif method is not None and "id" in message and FAULT != "answers_any_request":
+        say({"id": message["id"], "error": {"code": -32601, "message": "unknown method"}})
+    elif method is not None and "id" in message:
+        answer(message["id"], {})
     elif FAULT == "dies_at_an_unknown_method":
         raise KeyError(method)
 
 
+if FAULT == "imports_what_is_not_there":
+    import shotgun_api4  # noqa: F401
 if FAULT == "dies_at_once":
     print("no licence for today", file=sys.stderr)
     sys.exit(1)
