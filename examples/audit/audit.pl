@@ -10,6 +10,8 @@ use JSON::PP;
 my $json = JSON::PP->new->utf8->canonical;
 my $file;
 
+die "$0 is a plugin of sgeventd, which starts it and talks to it through a pipe. Check it: sgeventd check FOLDER\n" if -t STDIN;
+
 sub say_to_daemon { print STDOUT $json->encode({ jsonrpc => "2.0", @_ }), "\n"; STDOUT->flush }
 
 sub name_of { # {type, id, name}, or nothing

@@ -42,10 +42,24 @@ async function onEvent(event, { log }) {
 // From here on it is the same in every plugin.
 
 console.log = console.info = console.error; // a print must not stand between the messages
+if (process.stdin.isTTY) {
+  const folder = process.argv[1].replace(/\/[^/]*$/, "");
+  console.error(`${manifest.name} is a plugin of sgeventd, which starts it and talks to it through a pipe: nobody types to it.
+  check it:  sgeventd check ${folder}
+  run it:    [plugins] paths = ["${folder.replace(/\/[^/]*$/, "")}"] in sgeventd.toml, then sgeventd run -c sgeventd.toml`);
+  process.exit(64);
+}
 const say = (message) => process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
+const open = new Map(); // our calls that wait for their answer
+let calls = 0;
 
 /** What an event's handler may do; each message names the event. */
 const context = (parent) => ({
+  call: (method, params) => {
+    const id = ++calls;
+    say({ id, method, params: { ...params, _meta: { parent } } });
+    return new Promise((resolve, reject) => open.set(id, { resolve, reject }));
+  },
   log: (level, message) => say({ method: "log", params: { level, message, _meta: { parent } } }),
 });
 
@@ -56,8 +70,13 @@ const methods = {
   shutdown: () => (setImmediate(() => process.exit(0)), {}),
 };
 
-async function onMessage({ id, method, params }) {
-  if (id === undefined || method === undefined) return; // a notification, or an answer: we ask nothing
+async function onMessage({ id, method, params, result, error }) {
+  if (method === undefined) {
+    const { resolve, reject } = open.get(id) ?? {};
+    open.delete(id);
+    return error ? reject?.(new Error(error.message)) : resolve?.(result);
+  }
+  if (id === undefined) return; // a notification: none that this plugin needs
   if (!(method in methods)) return say({ id, error: { code: -32601, message: `unknown method ${method}` } });
   try {
     say({ id, result: await methods[method](params, id) });

@@ -18,6 +18,7 @@ This is a plugin of sgeventd, the event daemon for Shotgun / Flow Production Tra
 It is not started by hand: the daemon starts it and talks to it through a pipe.
 
   run it       put {file} in a folder listed under [plugins] paths; the daemon finds it
+  check it     sgeventd check {file}
   try it       sgeventd sandbox --scenario demo --rate 5, a made-up site for [site] url
   watch it     sgeventd status; what it prints and logs is in the daemon's log
   test it      from sgeventd.testing import make_event, run_handler   (see its docs)

@@ -3,7 +3,7 @@
 //! In: handlers and options. Out: the manifest; [`Plugin::run`] joins it to the daemon.
 //! Never: anything opened, moved or sent before `run`.
 
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, error::Error, io::IsTerminal as _, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -125,7 +125,7 @@ impl Plugin {
 
     /// Serves the daemon until it ends the plugin; returns the exit code.
     pub fn run(mut self) -> u8 {
-        if std::env::var_os("SGEVENTD_PLUGIN").is_none() {
+        if std::env::var_os("SGEVENTD_PLUGIN").is_none() || std::io::stdin().is_terminal() {
             help(&self.name);
             return 64;
         }
@@ -147,6 +147,8 @@ impl Plugin {
 #[expect(clippy::print_stderr, reason = "a person runs it by hand")]
 fn help(name: &str) {
     eprintln!(
-        "{name} is a plugin of sgeventd, which starts it by itself. Put it into a folder of [plugins] paths."
+        "{name} is a plugin of sgeventd, which starts it and talks to it through a pipe: nobody types to it.
+  check it:  sgeventd check FOLDER, with the plugin.toml that names it
+  run it:    [plugins] paths = [\"the folder above\"] in sgeventd.toml, then sgeventd run -c sgeventd.toml"
     );
 }

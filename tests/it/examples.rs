@@ -29,6 +29,33 @@ fn studio(site: &Site, name: &str, program: &str, keys: &str) -> Option<Studio> 
     Some(studio)
 }
 
+/// What stands in a file from a line on to its end, or to another line.
+fn part<'a>(text: &'a str, from: &str, to: Option<&str>) -> &'a str {
+    let (_, rest) = text.split_once(from).expect(from);
+    to.map_or(rest, |to| rest.split_once(to).expect(to).0)
+}
+
+#[test]
+fn what_is_the_same_in_every_plugin_is_the_same() {
+    let from = "From here on it is the same in every plugin.";
+    for (one, other) in [
+        (
+            include_str!("../../src/cli/new/templates/node/plugin.mjs"),
+            include_str!("../../examples/chat_hook/chat_hook.mjs"),
+        ),
+        (
+            include_str!("../../src/cli/new/templates/shell/plugin.sh"),
+            include_str!("../../examples/shell_notes/shell_notes.sh"),
+        ),
+    ] {
+        assert_eq!(part(one, from, None), part(other, from, None));
+    }
+    let manual = include_str!("../../protocol/v1/PROTOCOL.md");
+    let example = include_str!("../../examples/twenty_lines/twenty_lines.py");
+    let from = "for line in sys.stdin:\n";
+    assert_eq!(part(manual, from, Some("```\n")), part(example, from, None));
+}
+
 /// An entity of a type: the first one that the site has.
 async fn first(site: &Site, kind: &str) -> Value {
     let all = json!({ "type": kind, "return_fields": ["id"], "filters": { "conditions": [] } });

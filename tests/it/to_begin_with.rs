@@ -4,7 +4,7 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::json;
@@ -28,6 +28,10 @@ const PYTHON_TEST: &str = "PYTHONPATH=$(sgeventd sdk python) python3 -m unittest
 
 /// The binary as it is typed: found on the PATH, with a cache below a folder.
 fn shell(folder: &Path, command: &str) -> Output {
+    shell_reading(folder, command, Stdio::null())
+}
+
+fn shell_reading(folder: &Path, command: &str, input: Stdio) -> Output {
     let binary = Path::new(env!("CARGO_BIN_EXE_sgeventd"));
     let path = std::env::var("PATH").unwrap_or_default();
     let bin = binary.parent().expect("a folder").display().to_string();
@@ -38,6 +42,7 @@ fn shell(folder: &Path, command: &str) -> Output {
         .env("XDG_CACHE_HOME", folder)
         .env_remove("SGEVENTD_SOCKET")
         .env_remove("PYTHONPATH")
+        .stdin(input)
         .output()
         .expect("a shell")
 }
@@ -132,6 +137,35 @@ async fn a_new_plugin_passes_its_test_and_works_in_every_language() {
         .await;
     }
     assert_eq!(daemon.stop().await, Some(0));
+}
+
+#[test]
+fn at_a_terminal_a_new_plugin_says_what_it_is_and_does_not_wait() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (lang, program, _) in LANGUAGES.into_iter().filter(|(lang, ..)| *lang != "rust") {
+        if !has(program) {
+            need(program);
+            continue;
+        }
+        let made = shell(
+            dir.path(),
+            &format!("sgeventd new by_hand_{lang} --lang {lang}"),
+        );
+        assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+        let terminal = nix::pty::openpty(None, None).expect("a terminal");
+        let run = r#"export PYTHONPATH=$(sgeventd sdk python)
+            exec timeout 60 $(sed -n 's/^command = \["\(.*\)"\]$/\1/p' plugin.toml)"#;
+        let output = shell_reading(
+            &dir.path().join(format!("by_hand_{lang}")),
+            run,
+            terminal.slave.into(),
+        );
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(64), "{lang}: {said}");
+        for part in ["plugin of sgeventd", "sgeventd check ", "[plugins] paths"] {
+            assert!(said.contains(part), "{lang}: {part} is not in {said}");
+        }
+    }
 }
 
 #[test]

@@ -26,6 +26,13 @@ async function onEvent(event, { call, log }) {
 // From here on it is the same in every plugin.
 
 console.log = console.info = console.error; // a print must not stand between the messages
+if (process.stdin.isTTY) {
+  const folder = process.argv[1].replace(/\/[^/]*$/, "");
+  console.error(`${manifest.name} is a plugin of sgeventd, which starts it and talks to it through a pipe: nobody types to it.
+  check it:  sgeventd check ${folder}
+  run it:    [plugins] paths = ["${folder.replace(/\/[^/]*$/, "")}"] in sgeventd.toml, then sgeventd run -c sgeventd.toml`);
+  process.exit(64);
+}
 const say = (message) => process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
 const open = new Map(); // our calls that wait for their answer
 let calls = 0;

@@ -9,6 +9,11 @@ manifest='{"name":"my_plugin","version":"0.1.0","description":"Logs each Task th
 '"permissions":{"sg":["find:Task"]}}'
 status=fin # [plugin.my_plugin] config = { status = "…" }
 
+on_start() { # on_start LINE: what the operator configured
+    given=$(text status "$1")
+    status=${given:-fin}
+}
+
 on_event() { # on_event REQUEST LINE: runs once for each event; its answer settles it
     if [ "$(text new_value "$2")" != "$status" ]; then
         answer "$1" '{"status":"skip","reason":"not this status"}'
@@ -30,6 +35,13 @@ on_event() { # on_event REQUEST LINE: runs once for each event; its answer settl
 calls=0
 say() { printf '%s\n' "$*"; } # one line to the daemon
 log() { printf '%s\n' "$*" >&2; }
+if [ -t 0 ]; then
+    folder=$(cd "$(dirname "$0")" && pwd)
+    log "$(basename "$0") is a plugin of sgeventd, which starts it and talks to it through a pipe: nobody types to it."
+    log "  check it:  sgeventd check $folder"
+    log "  run it:    [plugins] paths = [\"${folder%/*}\"] in sgeventd.toml, then sgeventd run -c sgeventd.toml"
+    exit 64
+fi
 number() { # number NAME JSON: the integer behind "NAME":
     printf '%s\n' "$2" | sed -n 's/^\(.*[{,]\)\{0,1\} *"'"$1"'": *\([0-9][0-9]*\).*/\2/p'
 }
@@ -65,8 +77,7 @@ while IFS= read -r line; do
     case $(text method "$head") in
         initialize) answer "$id" '{"protocol":1,"manifest":'"$manifest"'}' ;;
         start)
-            given=$(text status "$line")
-            status=${given:-fin}
+            on_start "$line"
             answer "$id" '{}' ;;
         event) on_event "$id" "$line" ;;
         shutdown) answer "$id" '{}'; exit 0 ;;
