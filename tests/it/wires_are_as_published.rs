@@ -3,6 +3,7 @@
 //! `make wires` records them anew into `protocol/v1/wires`. The wires of every other test are judged when its daemon ends.
 
 use std::{
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -49,6 +50,47 @@ fn the_wires_that_are_kept_are_as_published() {
     for plugin in PLUGINS {
         assert!(kept().join(format!("{plugin}.jsonl")).exists(), "{plugin}");
     }
+}
+
+/// Of each event on a kept wire its id, its trace, and its span behind the plugin and the attempt that it belongs to.
+fn traced(plugin: &str) -> Vec<(i64, String, String)> {
+    let text = fs::read_to_string(kept().join(format!("{plugin}.jsonl"))).expect("a wire");
+    let lines = text
+        .lines()
+        .map(|line| -> Value { serde_json::from_str(line).expect("JSON") });
+    let events = lines.filter(|line| line["message"]["method"] == "event");
+    let one = |line: Value| {
+        let params = &line["message"]["params"];
+        let (event, delivery) = (&params["event"]["id"], &params["delivery"]);
+        let whose = format!(
+            "{plugin} {event} {} {}",
+            delivery["attempt"], delivery["replay"]
+        );
+        let trace = params["_meta"]["traceparent"].as_str().expect("a text");
+        let (trace, span) = trace[3..].split_at(32);
+        let event = event.as_i64().expect("an id");
+        (event, trace.to_owned(), format!("{whose}: {span}"))
+    };
+    events.map(one).collect()
+}
+
+#[test]
+fn each_event_is_one_trace_and_each_attempt_a_span_of_it() {
+    let all: Vec<_> = PLUGINS.into_iter().flat_map(traced).collect();
+    let traces: HashMap<i64, &String> = all.iter().map(|(id, trace, _)| (*id, trace)).collect();
+    for (id, trace, span) in &all {
+        assert_eq!(traces[id], trace, "{span}");
+    }
+    let different: HashSet<&&String> = traces.values().collect();
+    assert_eq!(different.len(), traces.len(), "a trace for each event");
+    // A span belongs to one attempt of one plugin: as many spans as there are of these.
+    let whose: HashSet<&String> = all.iter().map(|(_, _, span)| span).collect();
+    let spans: HashSet<&str> = whose
+        .iter()
+        .filter_map(|span| span.rsplit(": ").next())
+        .collect();
+    assert_eq!(spans.len(), whose.len());
+    assert!(whose.len() > traces.len(), "some event went to two plugins");
 }
 
 #[tokio::test]

@@ -309,11 +309,15 @@ pub(crate) fn caller(
 
 /// Below it the daemon's log takes nothing, so the plugin need not send it.
 fn log_level() -> String {
-    use tracing::level_filters::LevelFilter;
-    let level = LevelFilter::current().into_level();
+    let level = tracing::level_filters::LevelFilter::current().into_level();
+    level_word(level).to_owned()
+}
+
+/// The word of the protocol for the daemon's own level; a plugin is always heard from `info` on.
+fn level_word(level: Option<tracing::Level>) -> &'static str {
     match level {
-        Some(tracing::Level::TRACE | tracing::Level::DEBUG) => "debug".to_owned(),
-        _ => "info".to_owned(),
+        Some(tracing::Level::TRACE | tracing::Level::DEBUG) => "debug",
+        _ => "info",
     }
 }
 
@@ -328,4 +332,24 @@ fn tell_subscription(subscription: &sgeventd_protocol::manifest::Subscription) -
         Attributes::These(names) => format!("{kind}({})", names.join(", ")),
     };
     events.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::level_word;
+
+    #[test]
+    fn a_plugin_is_told_a_level_that_the_protocol_has() {
+        for (level, word) in [
+            (None, "info"),
+            (Some(Level::ERROR), "info"),
+            (Some(Level::INFO), "info"),
+            (Some(Level::DEBUG), "debug"),
+            (Some(Level::TRACE), "debug"),
+        ] {
+            assert_eq!(level_word(level), word, "{level:?}");
+        }
+    }
 }
