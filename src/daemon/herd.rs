@@ -3,6 +3,8 @@
 //! In: what the looker saw, a changed config. Out: orders to plugin tasks, their reports.
 //! Never: a plugin's process, an event, a wait for a plugin's task or file system.
 
+mod kept;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
@@ -15,6 +17,8 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
+
+use kept::Kept;
 
 use super::{DaemonError, bridge::TrafficOfCalls, setup, tell::Teller};
 use crate::{
@@ -35,8 +39,6 @@ use crate::{
     text::instead,
 };
 
-/// A file that is gone for so long is gone.
-const GONE: Duration = Duration::from_secs(10);
 /// An order that found its plugin busy is tried again this often.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -79,43 +81,6 @@ pub(super) struct Herd {
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) reports: watch::Sender<Reports>,
-}
-
-struct Kept {
-    handle: Handle,
-    found: Found,
-    identity: Identity,
-    after: BTreeSet<PluginName>,
-    gone_since: Option<tokio::time::Instant>,
-    is_told_gone: bool,
-    /// Why its file is no plugin any more, as it was told.
-    spoiled: Option<String>,
-    /// Orders for which its queue had no room.
-    late: Vec<PluginOrder>,
-}
-
-impl Kept {
-    /// Tells its task something, now or when it has room.
-    fn tell(&mut self, order: PluginOrder) {
-        // The newest setup is the whole truth: an older one is not worth telling any more.
-        if matches!(order, PluginOrder::Changed(_) | PluginOrder::Configured(_)) {
-            self.late.retain(|late| !late.is_replaced_by(&order));
-        }
-        self.late.push(order);
-        self.tell_late();
-    }
-
-    fn tell_late(&mut self) {
-        let mut late = std::mem::take(&mut self.late).into_iter();
-        while let Some(order) = late.next() {
-            // A task that has ended takes no orders: the daemon stops.
-            if let Err(mpsc::error::TrySendError::Full(order)) = self.handle.orders.try_send(order)
-            {
-                self.late = std::iter::once(order).chain(late).collect();
-                return;
-            }
-        }
-    }
 }
 
 struct Running {
@@ -335,25 +300,13 @@ impl Running {
                 continue;
             }
             let place = kept.found.place.as_ref();
-            match place.and_then(|place| found.not_plugins.get(place)) {
-                None => {
-                    kept.gone_since
-                        .get_or_insert_with(tokio::time::Instant::now);
-                }
-                why if why == kept.spoiled.as_ref() => {}
-                Some(why) => {
-                    kept.gone_since = None;
-                    kept.spoiled = Some(why.clone());
-                    kept.tell(PluginOrder::Spoiled(why.clone()));
-                }
-            }
+            kept.is_missed(place.and_then(|place| found.not_plugins.get(place)));
         }
     }
 
     fn next_wake(&self) -> Option<tokio::time::Instant> {
         let kept = self.kept.values();
-        let gone = kept.filter(|kept| !kept.is_told_gone);
-        let gone = gone.filter_map(|kept| Some(kept.gone_since? + GONE)).min();
+        let gone = kept.filter_map(Kept::gone_at).min();
         let is_late = self.kept.values().any(|kept| !kept.late.is_empty());
         let again = is_late.then(|| tokio::time::Instant::now() + AGAIN);
         gone.into_iter().chain(again).min()
@@ -363,8 +316,7 @@ impl Running {
     fn tell_late(&mut self) {
         let now = tokio::time::Instant::now();
         for kept in self.kept.values_mut() {
-            let is_due = kept.gone_since.is_some_and(|since| now >= since + GONE);
-            if is_due && !kept.is_told_gone {
+            if kept.gone_at().is_some_and(|at| now >= at) {
                 kept.is_told_gone = true;
                 kept.tell(PluginOrder::Vanished);
             }
