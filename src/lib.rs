@@ -26,3 +26,4 @@ pub mod services;
 pub mod site;
 pub mod telemetry;
 pub mod text;
+pub mod way;

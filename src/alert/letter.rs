@@ -12,6 +12,7 @@ use crate::{
     clock::Unix,
     telemetry::clean,
     text::{shorten, without_controls, wrap},
+    way::Way,
 };
 
 const COLUMNS: usize = 78;
@@ -31,6 +32,8 @@ pub struct Context {
     pub url: Option<String>,
     /// For times in texts.
     pub zone: TimeZone,
+    /// How commands reach this daemon.
+    pub way: Way,
 }
 
 /// One mail to one recipient.

@@ -13,7 +13,10 @@ use super::{
     mail::{MailError, Mailer},
     webhook::Webhook,
 };
-use crate::config::{Config, Emails, KeyError, Mail};
+use crate::{
+    config::{Config, Emails, KeyError, Mail},
+    way::Way,
+};
 
 /// Long enough for what breaks together, and far below the minute in which a first mail is due.
 const GATHER: Duration = Duration::from_secs(10);
@@ -105,6 +108,7 @@ impl Context {
             site: site.to_owned(),
             url,
             zone: TimeZone::system(),
+            way: Way::to(&config.file, &config.admin.socket),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     clock::{Mono, Now, Unix},
     ident::PluginName,
     secret::Secret,
+    way::Way,
 };
 
 const START: i64 = 1_783_605_521_000;
@@ -35,6 +36,7 @@ fn machine(to: &[&str], max_per_day: u32) -> Machine {
         site: "mill".to_owned(),
         url: Some("https://events.studio.example".to_owned()),
         zone: TimeZone::UTC,
+        way: Way::Packaged,
     };
     Machine::new(policy, context)
 }

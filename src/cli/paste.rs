@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::way::quoted;
+
 /// The variable from which our config takes the key.
 const KEY_VARIABLE: &str = "SANDBOX_KEY";
 /// Wide enough for the longest heading, narrow enough for every terminal.
@@ -56,7 +58,7 @@ impl Access<'_> {
 
     /// Makes a config and a folder for plugins; the key stays in the environment, where our config allows it to be.
     fn sgeventd(&self) -> String {
-        let (key, url, script) = (shell(self.key), toml(self.url), toml(self.script));
+        let (key, url, script) = (quoted(self.key), toml(self.url), toml(self.script));
         format!(
             r#"export {KEY_VARIABLE}={key}
 mkdir -p plugins
@@ -100,8 +102,8 @@ sgeventd run -c sgeventd.toml
                 "paging": {"entities_per_page": 5, "current_page": 1},
             },
         ]});
-        let request = shell(&request.to_string());
-        let url = shell(&format!("{}/api3/json", self.url));
+        let request = quoted(&request.to_string());
+        let url = quoted(&format!("{}/api3/json", self.url));
         format!("curl -s -H 'Content-Type: application/json' --data {request} {url}\n")
     }
 
@@ -153,11 +155,6 @@ pub(super) fn carried(text: &str) -> Result<String, String> {
         "allowed: a text that is not empty, without line breaks, and without blanks at its ends"
             .into(),
     )
-}
-
-/// A word of a shell: nothing in single quotes means anything but a single quote.
-pub(super) fn shell(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn toml(text: &str) -> String {

@@ -1,9 +1,6 @@
 //! How a running daemon is found: by its socket, by its config, or where the packaged one listens.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use jsonrpsee::core::client::{Client, Error};
 
@@ -12,18 +9,15 @@ use super::{
     args::ReachArgs,
     exit::Failure,
     output::{counted, talk},
-    paste,
 };
 use crate::{
     admin::client::{ConnectError, connect_for},
     config,
+    way::{PACKAGED, Way},
 };
 
 /// What changes something is answered after its commit, which a busy disk may hold up.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where the packaged daemon listens.
-const PACKAGED: &str = "/run/sgeventd/admin.sock";
 
 /// Why nobody answers, as every command says it.
 pub(super) fn refused(error: &ConnectError) -> Failure {
@@ -90,27 +84,14 @@ pub(super) fn socket(args: &ReachArgs) -> Result<PathBuf, Failure> {
 
 /// A command of ours that reaches the same daemon.
 pub(super) fn command(args: &ReachArgs, words: &str) -> String {
-    let reaches = ["status", "plugins ", "dead ", "site "];
-    let verb = words.strip_prefix("sgeventd ");
-    let is_ours = verb.is_some_and(|verb| reaches.iter().any(|one| verb.starts_with(one)));
     let from_environment = std::env::var_os("SGEVENTD_SOCKET").map(PathBuf::from);
-    match (&args.config, &args.socket) {
-        _ if !is_ours => words.to_owned(),
-        (_, Some(socket)) if from_environment.as_ref() == Some(socket) => words.to_owned(),
-        (_, Some(socket)) => format!("{words} --socket {}", shell(socket)),
-        (Some(file), None) => format!("{words} -c {}", shell(file)),
-        (None, None) => words.to_owned(),
-    }
-}
-
-/// A path as a word of a shell, in quotes where it needs them.
-fn shell(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
-    if text.chars().all(is_plain) {
-        return text;
-    }
-    paste::shell(&text)
+    let way = match (&args.config, &args.socket) {
+        (_, Some(socket)) if from_environment.as_ref() == Some(socket) => Way::Packaged,
+        (_, Some(socket)) => Way::Socket(socket.clone()),
+        (Some(file), None) => Way::Config(file.clone()),
+        (None, None) => Way::Packaged,
+    };
+    way.command(words)
 }
 
 #[cfg(test)]

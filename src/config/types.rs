@@ -467,7 +467,7 @@ impl Default for Alerts {
 impl Default for Admin {
     fn default() -> Self {
         Self {
-            socket: "/run/sgeventd/admin.sock".into(),
+            socket: crate::way::PACKAGED.into(),
             group: "sgeventd".to_owned(),
             http: None,
             token: None,

@@ -48,6 +48,7 @@ use crate::{
     services::Services,
     site::{Session, Site, SiteOptions},
     telemetry::Guard,
+    way::Way,
 };
 
 /// A daemon that runs.
@@ -202,6 +203,7 @@ impl Daemon {
             state_dir: config.state.dir.clone(),
             traffic_log: config.log.traffic.file.clone(),
             containment: containment.report,
+            way: Way::to(&config.file, &config.admin.socket),
         });
         let methods = status::Answering(Arc::clone(&desk)).into_rpc();
         tasks.spawn(socket.serve(methods.into(), stop_rest.clone()));

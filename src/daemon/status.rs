@@ -26,6 +26,7 @@ use crate::{
     ingest::{self, SiteReport},
     journal::{Extent, Health, Journal},
     plugin::{report::PluginReport, setup::Operation},
+    way::Way,
 };
 
 /// The two lines of `status` are made this often, for systemd and the lock file.
@@ -44,6 +45,7 @@ pub(super) struct Desk {
     pub(super) state_dir: PathBuf,
     pub(super) traffic_log: Option<PathBuf>,
     pub(super) containment: ContainmentReport,
+    pub(super) way: Way,
 }
 
 impl Desk {
@@ -73,6 +75,9 @@ impl Desk {
         };
         for plugin in &mut plugins {
             plugin.dead_letters = dead_letters.get(&plugin.name).copied().unwrap_or(0);
+            for remedy in plugin.remedy.iter_mut().chain(&mut plugin.other_remedies) {
+                *remedy = self.way.command(remedy);
+            }
         }
         let config = self.config.lock();
         let config = config.unwrap_or_else(PoisonError::into_inner).report();

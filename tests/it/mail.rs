@@ -233,6 +233,7 @@ async fn an_alert_is_mailed_though_the_server_is_away_at_first() {
         site: "mill".to_owned(),
         url: None,
         zone: jiff::tz::TimeZone::UTC,
+        way: sgeventd::way::Way::Packaged,
     };
     let options = Options {
         policy,

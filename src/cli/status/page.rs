@@ -87,7 +87,8 @@ impl Page<'_> {
 
     /// What to type, one under the other.
     fn remedies<'r>(&mut self, remedies: impl IntoIterator<Item = &'r String>) {
-        let known = remedies.into_iter().filter(|remedy| *remedy != THIS);
+        let is_this = |remedy: &str| remedy.split(" -c ").next() == Some(THIS);
+        let known = remedies.into_iter().filter(|remedy| !is_this(remedy));
         for (index, remedy) in known.enumerate() {
             let label = if index == 0 { "Next:" } else { "   or" };
             let remedy = (self.shown.command)(remedy);
