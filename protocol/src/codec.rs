@@ -459,6 +459,19 @@ mod tests {
             (r#"{"id":null,"method":"log"}"#, vec!["notification log"]),
             (r#"{"method":"log","params":{}}"#, vec!["notification log"]),
             (r#"{"id":1,"method":"event","params":{}}"#, vec!["echo"]),
+            (r#"{"id":1,"method":"shutdown"}"#, vec!["echo"]),
+            (
+                r#"{"id":1,"method":"state.get","params":{"key":"\ud800"}}"#,
+                vec!["request 1 state.get"],
+            ),
+            (
+                r#"{"id":1,"method":"\ud800"}"#,
+                vec![r#"stray {"id":1,"method":"\ud800"}"#],
+            ),
+            (
+                r#"{"id":1,"id":2,"method":"x"}"#,
+                vec![r#"stray {"id":1,"id":2,"method":"x"}"#],
+            ),
             (r#"{"id":1}"#, vec!["invalid 1"]),
             (r#"{"id":[1],"method":"x"}"#, vec!["invalid [1]"]),
             (r#"{"id":"x","result":1}"#, vec![r#"unasked "x""#]),

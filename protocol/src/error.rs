@@ -42,7 +42,7 @@ codes! {
     Fault = -32010,
     /// Too many calls; `data.retry_after_ms`.
     Busy = -32011,
-    /// Not granted; `data.needed` is the line of config.
+    /// Not granted; `data.needed` is what to write into the config.
     Permission = -32012,
     /// `_meta.parent` names no open event, or several are open.
     Parent = -32013,

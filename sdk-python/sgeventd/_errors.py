@@ -10,7 +10,7 @@
     ├── Disable                 raised by @plugin.on_start (or a handler): "do not run me", with the reason
     └── Error                   raised TO a handler by a call to the daemon
         ├── Fault               the site refused the call: bad field, bad filter, no such entity
-        ├── PermissionDenied    the operator did not grant it; .needed is the line of config to add
+        ├── PermissionDenied    the operator did not grant it; .needed is what to write into the config
         ├── Busy                too many calls under way; .retry_after says when (seconds)
         ├── SiteUnavailable     the site is away; .sent is True when a write may have happened
         ├── TooLarge            a result, a value or a message above its limit
@@ -132,13 +132,13 @@ class PermissionDenied(Error):
 
     @property
     def needed(self) -> Optional[str]:
-        """The line of config that would grant it."""
+        """What to write into the config: a section and its key, or a member of the manifest."""
         needed = self.data.get("needed")
         return None if needed is None else str(needed)
 
     def __str__(self) -> str:
         text = super().__str__()
-        return text if not self.needed or self.needed in text else f"{text}; needed: {self.needed}"
+        return text if not self.needed or "; needed: " in text else f"{text}; needed: {self.needed}"
 
 
 class Busy(Error):

@@ -72,6 +72,12 @@ class OneThread(unittest.TestCase):
                 child.reply(child.read(), error={"code": code, "message": "no", "data": data})
                 assert child.read()["params"]["message"] == wanted
                 assert child.read()["result"] == {"status": "ok"}
+            # The daemon's own words say it already, on one line.
+            child.event()
+            error = {"code": -32012, "message": "no; needed: a = 1 in [b]", "data": {"needed": "[b]\na = 1"}}
+            child.reply(child.read(), error=error)
+            assert child.read()["params"]["message"] == "PermissionDenied no; needed: a = 1 in [b]"
+            assert child.read()["result"] == {"status": "ok"}
 
     def test_what_cannot_be_sent_is_said_at_once(self):
         for value in ("float('nan')", "{1, 2}", "object()", r"'\ud800'"):

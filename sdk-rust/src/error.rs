@@ -79,7 +79,7 @@ impl CallError {
         self.data["fault"]["code"].as_i64()
     }
 
-    /// Of a missing permission: the line of config that would grant it.
+    /// Of a missing permission: what to write into the config, a section and its key, or a member of the manifest.
     #[must_use]
     pub fn needed(&self) -> Option<&str> {
         self.data["needed"].as_str()
@@ -155,7 +155,7 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match self.needed() {
-            Some(needed) if !self.message.contains(needed) => write!(f, "; needed: {needed}"),
+            Some(needed) if !self.message.contains("; needed: ") => write!(f, "; needed: {needed}"),
             _ => Ok(()),
         }
     }

@@ -185,6 +185,14 @@ fn codes_of_the_protocol_are_kinds() {
     let error = crate::CallError::from(sent);
     assert_eq!(error.kind(), ErrorKind::SiteUnavailable);
     assert!(error.maybe_done());
+    // The daemon's own words say it already, on one line.
+    let refused = sgeventd_protocol::RpcError {
+        code: -32012,
+        message: "no; needed: a = 1 in [b]".into(),
+        data: serde_json::value::to_raw_value(&json!({ "needed": "[b]\na = 1" })).ok(),
+    };
+    let error = crate::CallError::from(refused);
+    assert_eq!(error.to_string(), "no; needed: a = 1 in [b]");
 }
 
 #[test]

@@ -87,7 +87,7 @@ impl Broker {
     ) -> Result<(), RpcError> {
         let caller = origin.caller;
         let granted = caller.setup.granted.check(method, payload);
-        granted.map_err(|refusal| RpcError::refused(&refusal, caller.plugin()))
+        granted.map_err(|refusal| RpcError::refused(&refusal, &caller.setup))
     }
 
     /// Carries out one rpc that was judged.

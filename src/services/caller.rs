@@ -5,10 +5,18 @@
 
 use std::sync::Arc;
 
-use super::{error::RpcError, files::FileRoots, queue::Queue};
+use super::{
+    error::RpcError,
+    files::FileRoots,
+    needed::{Missing, Needed},
+    queue::Queue,
+};
 use crate::{
     ident::PluginName,
-    site::{Session, permissions::Granted},
+    site::{
+        Session,
+        permissions::{Granted, Side},
+    },
 };
 
 /// What happens with a plugin's writes.
@@ -92,11 +100,12 @@ impl Caller {
         found.ok_or_else(|| {
             let mut scripts: Vec<&str> = sessions.iter().map(Session::script).collect();
             scripts.extend(named);
-            let line = format!("[plugin.{}] scripts = {scripts:?}", self.plugin());
+            let line = format!("scripts = {scripts:?}");
+            let needed = Needed::setting(self.plugin(), line);
             let named = named.unwrap_or("any");
             RpcError::permission(
                 format!("this plugin may not use script {named:?}"),
-                Some(&line),
+                Some(&needed),
             )
         })
     }
@@ -109,52 +118,46 @@ impl Caller {
         }
         let mut logins: Vec<&str> = sudo.iter().map(AsRef::as_ref).collect();
         logins.push(login);
-        let line = format!("[plugin.{}] sudo = {logins:?}", self.plugin());
+        let needed = Needed::setting(self.plugin(), format!("sudo = {logins:?}"));
         Err(RpcError::permission(
             format!("this plugin may not act for {login:?}"),
-            Some(&line),
+            Some(&needed),
         ))
     }
 
     /// Whether the plugin may upload and download.
     pub(super) fn check_files(&self) -> Result<(), RpcError> {
-        let plugin = self.plugin();
-        let line = match self.setup.upload {
+        let side = match self.setup.upload {
             BothSides {
                 manifest: true,
                 operator: true,
             } => return Ok(()),
             BothSides {
                 operator: false, ..
-            } => format!("[plugin.{plugin}] permissions = {{ upload = true }}"),
-            BothSides { .. } => {
-                format!("manifest of {plugin}: \"permissions\": {{\"upload\": true}}")
-            }
+            } => Side::Operator,
+            BothSides { .. } => Side::Manifest,
         };
+        let needed = Needed::permissions(&self.setup, side, Missing::Upload);
         Err(RpcError::permission(
             "this plugin may not upload or download",
-            Some(&line),
+            Some(&needed),
         ))
     }
 
     /// Whether the plugin may call outside of events.
     pub(super) fn check_background(&self) -> Result<(), RpcError> {
-        let plugin = self.plugin();
-        let line = match self.setup.background {
+        let side = match self.setup.background {
             BothSides {
                 manifest: true,
                 operator: true,
             } => return Ok(()),
-            BothSides { manifest: true, .. } => {
-                format!("[plugin.{plugin}] permissions = {{ background = true }}")
-            }
-            BothSides { .. } => {
-                format!("manifest of {plugin}: \"permissions\": {{\"background\": true}}")
-            }
+            BothSides { manifest: true, .. } => Side::Operator,
+            BothSides { .. } => Side::Manifest,
         };
+        let needed = Needed::permissions(&self.setup, side, Missing::Background);
         Err(RpcError::permission(
             "this call belongs to no open event, and the plugin may not call in the background",
-            Some(&line),
+            Some(&needed),
         ))
     }
 }

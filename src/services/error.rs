@@ -9,8 +9,11 @@ use serde_json::{
 };
 use sgeventd_protocol::ErrorCode;
 
+use super::{
+    caller::CallerSetup,
+    needed::{Missing, Needed},
+};
 use crate::{
-    ident::PluginName,
     secret::redact,
     site::{SiteError, permissions::Refusal},
 };
@@ -49,20 +52,29 @@ impl RpcError {
         )
     }
 
-    /// A line is missing in the config, or in the manifest.
-    pub(super) fn permission(message: impl AsRef<str>, needed: Option<&str>) -> Self {
+    /// A line is missing in the config, or in the manifest; none: nothing would help.
+    pub(super) fn permission(message: impl AsRef<str>, needed: Option<&Needed>) -> Self {
         let message = match needed {
-            Some(line) => format!("{}; needed: {line}", message.as_ref()),
+            Some(needed) => format!("{}; needed: {needed}", message.as_ref()),
             None => message.as_ref().to_owned(),
         };
-        Self::new(ErrorCode::Permission, message, &json!({ "needed": needed }))
+        let data = json!({ "needed": needed.map(Needed::pasted) });
+        Self::new(ErrorCode::Permission, message, &data)
     }
 
-    pub(super) fn refused(refusal: &Refusal, plugin: &PluginName) -> Self {
+    pub(super) fn refused(refusal: &Refusal, setup: &CallerSetup) -> Self {
         match refusal {
             Refusal::Payload { method, what } => Self::params(method, what),
-            Refusal::Credential { .. } | Refusal::Missing { .. } => {
-                Self::permission(refusal.to_string(), refusal.line(plugin).as_deref())
+            Refusal::Credential { .. } => Self::permission(refusal.to_string(), None),
+            Refusal::Missing {
+                side,
+                needed,
+                present,
+            } => {
+                let mut grants = present.clone();
+                grants.push(needed.to_string());
+                let needed = Needed::permissions(setup, *side, Missing::Grants(grants));
+                Self::permission(refusal.to_string(), Some(&needed))
             }
         }
     }

@@ -17,6 +17,7 @@ mod caller;
 mod dry;
 mod error;
 mod files;
+mod needed;
 mod notice;
 mod parent;
 mod queue;

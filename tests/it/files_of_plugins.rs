@@ -121,7 +121,7 @@ async fn bytes_arrive_and_come_back_and_no_path_leads_out() {
     assert_eq!(
         needed,
         Some(json!(format!(
-            "[plugin.porter] files = [{:?}, \"/etc\"]",
+            "[plugin.porter]\nfiles = [{:?}, \"/etc\"]",
             folder_of(&studio, "granted")
         )))
     );
@@ -220,6 +220,6 @@ async fn an_operator_may_forbid_files() {
     assert_eq!(refused["error"]["code"], -32012);
     assert_eq!(
         refused["error"]["data"]["needed"],
-        "[plugin.porter] permissions = { upload = true }"
+        "[plugin.porter]\npermissions = { upload = true }"
     );
 }

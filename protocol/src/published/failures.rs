@@ -101,7 +101,7 @@ struct Busy {
 /// `data` of -32012.
 #[derive(JsonSchema)]
 struct NotGranted {
-    /// The line of config, or of the manifest, that allows it; null: nothing does.
+    /// What allows it, whole, with what is granted already: a section of the config and its key, on two lines, or a member of the manifest; null: nothing does.
     needed: Option<String>,
 }
 

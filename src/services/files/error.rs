@@ -8,7 +8,10 @@ use std::{fmt, io, path::PathBuf};
 use serde_json::json;
 use sgeventd_protocol::ErrorCode;
 
-use crate::{ident::PluginName, services::RpcError};
+use crate::{
+    ident::PluginName,
+    services::{RpcError, needed::Needed},
+};
 
 /// A path and what is wrong with it.
 #[derive(Debug)]
@@ -81,10 +84,8 @@ impl FileError {
             } => {
                 let mut files = granted.clone();
                 files.push(folder.clone());
-                RpcError::permission(
-                    message,
-                    Some(&format!("[plugin.{plugin}] files = {files:?}")),
-                )
+                let needed = Needed::setting(plugin, format!("files = {files:?}"));
+                RpcError::permission(message, Some(&needed))
             }
             Kind::KeptBack => RpcError::permission(message, None),
             Kind::TooLarge { limit, .. } => {

@@ -1,10 +1,11 @@
 //! Who may call what, and when.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sgeventd_protocol::{ErrorCode, calls::CALLS};
 
 use super::support::{Bench, allowing, within};
 use crate::{
+    ident::PluginName,
     secret::Secret,
     services::{BothSides, CallContext, Mode, Phase, sugar::published},
     site::tests::server::{Move, Server},
@@ -26,7 +27,7 @@ async fn a_missing_grant_names_the_line_of_config() {
     let bench = Bench::new(&server.url, |setup| setup.granted = allowing(&["find"]));
     bench.call("sg.find", FIND).await.unwrap();
     let rpc = r#"{"method":"update","payload":{"type":"Task","id":1,"fields":[{"field_name":"sg_status_list","value":1}]}}"#;
-    let needed = r#"[plugin.notes] permissions = { sg = ["find", "update:Task.sg_status_list"] }"#;
+    let needed = "[plugin.notes]\npermissions = { sg = [\"find\", \"update:Task.sg_status_list\"], background = true }";
     let before = server.count();
     for (method, params) in [("sg.update", UPDATE), ("sg.rpc", rpc)] {
         assert_eq!(
@@ -35,6 +36,44 @@ async fn a_missing_grant_names_the_line_of_config() {
         );
     }
     assert_eq!(server.count(), before, "nothing was sent");
+}
+
+#[tokio::test]
+async fn what_is_offered_is_toml_with_all_that_stands_there() {
+    for (name, grants, upload, expected) in [
+        (
+            "notes",
+            &["find"][..],
+            true,
+            r#"{ sg = ["find", "delete:Shot"], background = true }"#,
+        ),
+        (
+            "notes.v2",
+            &["find"],
+            false,
+            r#"{ sg = ["find", "delete:Shot"], upload = false, background = true }"#,
+        ),
+    ] {
+        let bench = Bench::new("http://127.0.0.1:1", |setup| {
+            setup.plugin = PluginName::new(name);
+            setup.granted = allowing(grants);
+            setup.upload.operator = upload;
+        });
+        let params = r#"{"entity_type":"Shot","entity_id":3}"#;
+        let error = bench.call("sg.delete", params).await.unwrap_err();
+        assert!(!error.message.contains('\n'), "{error}");
+        let data: Value = serde_json::from_str(error.data.get()).unwrap();
+        let offered: toml_edit::DocumentMut = data["needed"].as_str().unwrap().parse().unwrap();
+        let permissions = offered["plugin"][name]["permissions"].to_string();
+        assert_eq!(permissions.trim(), expected, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn half_a_surrogate_in_an_argument_is_refused() {
+    let bench = Bench::new("http://127.0.0.1:1", |_| {});
+    let refused = bench.refused("state.get", r#"{"key":"\ud800"}"#).await;
+    assert_eq!(refused.0, -32602);
 }
 
 #[tokio::test]
@@ -104,7 +143,7 @@ async fn background_says_which_side_is_missing() {
         (
             true,
             false,
-            "[plugin.notes] permissions = { background = true }",
+            "permissions = { background = true } in [plugin.notes]",
         ),
         (
             false,
@@ -153,13 +192,13 @@ async fn the_event_gives_its_session_and_the_call_its_script_and_login() {
         .unwrap_err();
     assert_eq!(ambiguous.code as i32, -32013);
     let other = FIND.replace('}', r#","_meta":{"script":"x"}}"#);
-    let needed = r#"[plugin.notes] scripts = ["daemon", "task-bot", "x"]"#;
+    let needed = "[plugin.notes]\nscripts = [\"daemon\", \"task-bot\", \"x\"]";
     assert_eq!(
         bench.refused("sg.find", &other).await,
         (-32012, json!({ "needed": needed }))
     );
     let other = FIND.replace('}', r#","_meta":{"sudo_as_login":"boss"}}"#);
-    let needed = r#"[plugin.notes] sudo = ["artist", "boss"]"#;
+    let needed = "[plugin.notes]\nsudo = [\"artist\", \"boss\"]";
     assert_eq!(
         bench.refused("sg.find", &other).await,
         (-32012, json!({ "needed": needed }))

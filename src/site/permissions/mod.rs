@@ -14,8 +14,6 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::methods;
-use crate::ident::PluginName;
-
 /// What a plugin may do: both sides must allow it.
 #[derive(Debug, Clone)]
 pub struct Granted {
@@ -120,28 +118,6 @@ impl Granted {
             }
         }
         Ok(())
-    }
-}
-
-impl Refusal {
-    /// The line that would allow it, ready to be pasted; none when nothing can.
-    #[must_use]
-    pub fn line(&self, plugin: &PluginName) -> Option<String> {
-        let Self::Missing {
-            side,
-            needed,
-            present,
-        } = self
-        else {
-            return None;
-        };
-        let mut grants = present.clone();
-        grants.push(needed.to_string());
-        let list = format!("{grants:?}");
-        Some(match side {
-            Side::Operator => format!("[plugin.{plugin}] permissions = {{ sg = {list} }}"),
-            Side::Manifest => format!("manifest of {plugin}: \"permissions\": {{\"sg\": {list}}}"),
-        })
     }
 }
 
@@ -274,26 +250,6 @@ mod tests {
     fn a_doubled_member_cannot_hide_another() {
         let twice = r#"{"type":"Task","type":"HumanUser","return_fields":[],"filters":{}}"#;
         assert!(check(&["find:Task"], "read", twice).is_err());
-    }
-
-    #[test]
-    fn the_missing_line_can_be_pasted() {
-        let refusal = |side| Refusal::Missing {
-            side,
-            needed: Needed::verb("create", "Note", None),
-            present: vec!["find".into()],
-        };
-        let name = PluginName::new("notes");
-        assert_eq!(
-            refusal(Side::Operator).line(&name).unwrap(),
-            r#"[plugin.notes] permissions = { sg = ["find", "create:Note"] }"#
-        );
-        assert!(
-            refusal(Side::Manifest)
-                .line(&name)
-                .unwrap()
-                .starts_with("manifest of notes")
-        );
     }
 
     #[test]

@@ -307,7 +307,7 @@ async fn what_may_not_be_opened_is_said_before_anything_is_sent() {
         }
     }
     let params = json!({"entity_type": "Shot", "entity_id": 1, "path": "/etc/passwd"}).to_string();
-    let needed = json!({ "needed": r#"[plugin.notes] files = ["/etc"]"# });
+    let needed = json!({ "needed": "[plugin.notes]\nfiles = [\"/etc\"]" });
     assert_eq!(desk.bench.refused("sg.upload", &params).await.1, needed);
     assert_eq!(desk.server.count(), 0);
 }
@@ -318,12 +318,12 @@ async fn uploads_are_a_permission_of_their_own() {
         (
             true,
             false,
-            "[plugin.notes] permissions = { upload = true }",
+            "[plugin.notes]\npermissions = { upload = true, background = true }",
         ),
         (
             false,
             true,
-            "manifest of notes: \"permissions\": {\"upload\": true}",
+            "manifest of notes: \"permissions\": {\"upload\": true, \"background\": true}",
         ),
     ] {
         let bench = Bench::new("http://127.0.0.1:1", |setup| {
