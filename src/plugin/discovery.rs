@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::file::{self, Sample, sample};
-use crate::ident::PluginName;
+use crate::{ident::PluginName, text::nearest};
 
 /// A plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,8 @@ pub fn look_at(path: &Path) -> Result<Found, String> {
 }
 
 /// The system's reason in an operator's words.
-pub(super) fn why(error: &io::Error) -> String {
+#[must_use]
+pub fn why(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "it is not there".to_owned(),
         io::ErrorKind::PermissionDenied => "this user may not read it".to_owned(),
@@ -167,6 +168,9 @@ fn judge(path: &Path, folder: &Path) -> Result<Found, String> {
     }
 }
 
+/// What may stand in `plugin.toml`.
+const KEYS: [&str; 2] = ["command", "watch"];
+
 /// `plugin.toml` of a folder: `command`, relative to it, and `watch`.
 fn folder_manifest(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> {
     let manifest = folder.join("plugin.toml");
@@ -174,6 +178,14 @@ fn folder_manifest(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> 
     let document: toml_edit::DocumentMut = text
         .parse()
         .map_err(|error| format!("{}: {error}", manifest.display()))?;
+    if let Some((key, _)) = document.iter().find(|(key, _)| !KEYS.contains(key)) {
+        let near = nearest(key, KEYS).map(|near| format!("; did you mean `{near}`?"));
+        return Err(format!(
+            "{}: `{key}` is no key; allowed here: command, watch (all else stands in [plugin.NAME] of the daemon's config){}",
+            manifest.display(),
+            near.unwrap_or_default()
+        ));
+    }
     let list = |key: &str| -> Result<Vec<String>, String> {
         let Some(item) = document.get(key) else {
             return Ok(Vec::new());
@@ -318,6 +330,12 @@ mod tests {
             0o644,
         );
         put(&at("empty/plugin.toml"), "watch = 3\n", 0o644);
+        put(&at("slip/plugin.toml"), "comand = ['run.sh']\n", 0o644);
+        put(
+            &at("other/plugin.toml"),
+            "command = ['run.sh']\ntransport = 'fd34'\n",
+            0o644,
+        );
         fs::create_dir_all(at("plain")).expect("a folder");
         let (plugins, not_plugins) =
             discover(&dir.path().join("a"), &mut Judged::new()).expect("a folder");
@@ -331,7 +349,24 @@ mod tests {
         assert!(reason("empty").contains("`command`"), "{}", reason("empty"));
         assert!(reason("plain").contains("plugin.toml"));
         assert!(reason("helper.py").contains("not a program"));
-        assert_eq!(not_plugins.len(), 7);
+        for (name, parts) in [
+            (
+                "slip",
+                &[
+                    "slip/plugin.toml",
+                    "`comand`",
+                    "allowed here: command, watch",
+                    "did you mean `command`?",
+                ][..],
+            ),
+            ("other", &["`transport`", "[plugin.NAME]"]),
+        ] {
+            for part in parts {
+                assert!(reason(name).contains(part), "{part}: {}", reason(name));
+            }
+        }
+        assert!(!reason("other").contains("did you mean"));
+        assert_eq!(not_plugins.len(), 9);
         assert!(discover(&dir.path().join("gone"), &mut Judged::new()).is_err());
     }
 

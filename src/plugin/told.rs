@@ -32,6 +32,13 @@ pub fn by_change(file: &str) -> String {
     format!("edit {file}: it starts again when the file changes")
 }
 
+/// What ends that the config says `enabled = false`.
+#[must_use]
+pub fn by_config(plugin: &PluginName) -> String {
+    let daemon = std::process::id();
+    format!("enabled = true in [plugin.{plugin}] of the config, then kill -HUP {daemon}")
+}
+
 /// It gets no events until somebody acts, or until it is tried again.
 #[must_use]
 pub fn disabled(plugin: &PluginName, cause: &Cause, file: &str) -> Alert {

@@ -94,6 +94,11 @@ async fn a_plugin_that_was_switched_off_starts_again_when_it_is_switched_on() {
         .plugin_when("witness", "is off", |report| report["state"] == "off")
         .await;
     assert_eq!(report["reason"], "off by config", "{report:#}");
+    let remedy = report["remedy"].as_str().unwrap_or_default();
+    assert!(
+        remedy.starts_with("enabled = true in [plugin.witness]") && remedy.contains("kill -HUP "),
+        "{report:#}"
+    );
     site.work(2);
     reload(&studio, &daemon, "enabled = false", "enabled = true");
     daemon.delivered(&studio, &site.truth()).await;

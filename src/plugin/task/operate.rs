@@ -12,6 +12,7 @@ use crate::{
     plugin::{
         life::{Input, State},
         setup::{Enabled, Operation},
+        told,
     },
 };
 
@@ -48,8 +49,8 @@ impl Task {
     async fn enable(&mut self, skip_event: bool) -> Result<Enabled, Trouble> {
         let name = &self.name;
         if !self.setup.settings.enabled {
-            let line =
-                format!("{name} is off by config: [plugin.{name}] enabled = true, then reload");
+            let remedy = told::by_config(name);
+            let line = format!("{name} is off by config: {remedy}");
             return Err(Trouble::Refused(line));
         }
         let rests = matches!(

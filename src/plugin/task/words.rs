@@ -60,7 +60,7 @@ impl Task {
         match self.life.state() {
             State::Stopped if !self.setup.settings.enabled => Words {
                 reason: Some("off by config".to_owned()),
-                remedies: vec![format!("[plugin.{name}] enabled = true, then reload")],
+                remedies: vec![told::by_config(name)],
                 ..Words::fine("off")
             },
             State::Starting => self.starting(now),
