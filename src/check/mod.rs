@@ -40,6 +40,9 @@ use crate::{config::PluginSettings, plugin::discovery::Found};
 /// At least so many processes run at once: a check mostly waits.
 const AT_ONCE_MIN: usize = 8;
 
+/// What is done about a folder that does not say what to execute.
+const WITHOUT_MANIFEST: &str = "put a plugin.toml into the folder, with command = [\"./PROGRAM\"], or name the program itself: sgeventd check FOLDER/PROGRAM";
+
 /// What is checked, and how.
 pub struct Options {
     /// The plugin, or why it is none.
@@ -71,7 +74,8 @@ pub async fn check(options: Options) -> Result<Report, CheckError> {
     let stage = match &options.found {
         Ok(found) => Stage::build(found, &options).await?,
         Err(why) => {
-            report.cannot_start(&chosen, why);
+            let is_bare = options.file.is_dir() && !options.file.join("plugin.toml").exists();
+            report.cannot_start(&chosen, why, is_bare.then_some(WITHOUT_MANIFEST));
             return Ok(report.done(begun.elapsed()));
         }
     };

@@ -113,7 +113,12 @@ pub(super) type Ran = (&'static str, Result<Transcript, String>);
 
 impl Report {
     pub(super) fn new(file: &Path, found: Option<&Found>) -> Self {
-        let stem = || file.file_stem().unwrap_or_default().to_string_lossy();
+        // `.` and `..` have no name of their own.
+        let named = match file.file_stem() {
+            Some(_) => file.to_owned(),
+            None => file.canonicalize().unwrap_or_default(),
+        };
+        let stem = || named.file_stem().unwrap_or_default().to_string_lossy();
         Self {
             plugin: found.map_or_else(|| stem().into_owned(), |found| found.name.to_string()),
             file: file.display().to_string(),
@@ -150,11 +155,17 @@ impl Report {
     }
 
     /// It is none that the daemon would start.
-    pub(super) fn cannot_start(&mut self, chosen: &[&'static Scenario], why: &str) {
+    pub(super) fn cannot_start(
+        &mut self,
+        chosen: &[&'static Scenario],
+        why: &str,
+        mend: Option<&'static str>,
+    ) {
         for scenario in chosen {
             let is_first = scenario.name == super::scenario::HANDSHAKE;
             let judged = if is_first {
-                Ok(vec![Finding::of(&rule::STARTS, why)])
+                let finding = Finding::of(&rule::STARTS, why);
+                Ok(vec![Finding { mend, ..finding }])
             } else {
                 Err("it cannot be started".to_owned())
             };

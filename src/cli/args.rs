@@ -161,11 +161,11 @@ pub struct PluginCheckArgs {
     /// Only this scenario, and those that it needs; may be given again.
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
-    /// The scenarios with what each is about.
+    /// The scenarios with what each is about; with --json, as a list.
     #[arg(long)]
     pub list: bool,
     /// So long each answer is waited for.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
     pub timeout: std::time::Duration,
     /// Your own events instead of made-up ones: rows of the event log, as a list or one a line; may be given again.
     #[arg(long = "event", value_name = "FILE")]
@@ -373,6 +373,12 @@ fn letter(text: &str) -> Result<i64, String> {
 pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
     crate::config::read_duration(text)
         .ok_or_else(|| "allowed: a duration such as 30s, 5m or 500ms".to_owned())
+}
+
+/// A duration in which something can happen.
+fn some_time(text: &str) -> Result<std::time::Duration, String> {
+    let read = crate::config::read_duration(text).filter(|time| !time.is_zero());
+    read.ok_or_else(|| "allowed: a duration above 0, such as 10s, 2m or 500ms".to_owned())
 }
 
 /// `sandbox`

@@ -85,7 +85,7 @@ macro_rules! faults {
 
         #[test]
         fn every_rule_has_a_plugin_that_breaks_it() {
-            let broken = [$($rule,)+ "starts", "handled"];
+            let broken = [$($rule,)+ "starts", "handled", "unknown-request"];
             for rule in sgeventd::check::RULES {
                 assert!(broken.contains(&rule.name), "{}", rule.name);
             }
@@ -116,7 +116,6 @@ faults! {
     drops_an_event: "answer-events" in "events";
     says_nothing_known: "event-answer" in "events";
     dies_at_an_unknown_method: "ignore-unknown" in "unknown";
-    answers_any_request: "unknown-request" in "unknown-request";
     dies_at_a_large_event: "large-event" in "large";
     splits_at_u2028: "u2028" in "separators";
     dies_at_a_cancel: "cancel" in "cancel";
@@ -207,6 +206,62 @@ fn a_plugin_that_handles_nothing_passes_with_a_note() {
     );
     let (_dir, plugin) = with_fault("good");
     assert!(findings(&passes(&plugin), "handled").is_empty());
+}
+
+/// The loop that answers every id with a result, whatever was asked.
+const LOOP: &str = r#"#!/usr/bin/env python3
+import json, sys
+for line in sys.stdin:
+    msg, result = json.loads(line), {}
+    if msg["method"] == "initialize":
+        result = {"protocol": 1, "manifest": {"subscriptions": [{"events": {"Shotgun_Task_Change": ["sg_status_list"]}}]}}
+    elif msg["method"] == "event":
+        print("changed:", msg["params"]["event"]["entity"], file=sys.stderr)
+    if "id" in msg:
+        print(json.dumps({"jsonrpc": "2.0", "id": msg["id"], "result": result}), flush=True)
+"#;
+
+#[test]
+fn a_loop_that_answers_all_passes_with_a_note() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("loop.py");
+    fs::write(&file, LOOP).expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let (_dir, twin) = with_fault("answers_any_request");
+    for plugin in [&file, &twin] {
+        let report = passes(plugin);
+        let [found] = findings(&report, "unknown-request")[..] else {
+            panic!("{report:#}");
+        };
+        assert_eq!(found["weight"], "note");
+        assert_eq!(outcome(&report, "unknown-request"), "passed");
+    }
+}
+
+#[test]
+fn a_folder_without_a_manifest_is_named_and_told_what_to_write() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().join("bare");
+    fs::create_dir(&folder).expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sgeventd"));
+    command.args(["check", ".", "--json"]).current_dir(&folder);
+    let report = json(&command.output().expect("our own binary"));
+    assert_eq!(report["plugin"], "bare", "{report:#}");
+    let mend = findings(&report, "starts")[0]["mend"]
+        .as_str()
+        .expect("words");
+    assert!(mend.starts_with("put a plugin.toml"), "{mend}");
+}
+
+#[test]
+fn the_list_is_json_for_programs() {
+    let output = check(Path::new("--list"), &["--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let list = json(&output);
+    let names: Vec<_> = list.as_array().expect("a list").iter().collect();
+    assert_eq!(names.len(), sgeventd::check::SCENARIOS.len());
+    assert!(names.iter().all(|one| one["title"].is_string()));
+    assert_eq!(names[0]["name"], "handshake");
 }
 
 #[test]
@@ -391,6 +446,12 @@ fn what_is_typed_wrong_is_usage() {
             "cannot be read",
         ),
         (&plugin, &["--event", &rows], "integer `id`"),
+        (
+            &plugin,
+            &["--event", "/nope"],
+            "/nope cannot be read: it is not there",
+        ),
+        (&plugin, &["--timeout", "0s"], "allowed: a duration above 0"),
     ] {
         let output = check(plugin, more);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,6 +1,8 @@
 //! Why a process ended, as far as the end of its log tells: the error that its language printed. Pure.
 //!
-//! In: lines of a log. Out: the error, its part of the log, what to do about it.
+//! In: lines of a log, an exit. Out: the error, its part of the log, what to do about it.
+
+use crate::process::Exit;
 
 /// Of an error's lines so many are shown, the last ones.
 const LINES_MAX: usize = 12;
@@ -8,6 +10,9 @@ const LINES_MAX: usize = 12;
 const BEFORE: usize = 4;
 /// What Python writes above its errors.
 const TRACEBACK: &str = "Traceback (most recent call last):";
+
+/// What to do about a log in words that are nobody's.
+const READ_IT: &str = "mend what its log says";
 
 /// An error that a process printed.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,13 +40,27 @@ pub(super) fn cause<'a>(log: &'a [&'a str]) -> Option<Cause<'a>> {
     } else if error.contains("ERR_MODULE_NOT_FOUND") || error.contains("Cannot find module") {
         "install the package in the plugin's folder"
     } else {
-        "mend what its log says"
+        READ_IT
     };
     Some(Cause {
         error,
         lines: &log[first..=at],
         mend,
     })
+}
+
+/// What to do about an end whose log names no error; none: what the rule says. `is_unready`: it had not started yet.
+pub(super) fn mend(exit: Exit, is_unready: bool, has_log: bool) -> Option<&'static str> {
+    match exit {
+        Exit::Code(78) => Some(
+            "78 says that its configuration is wrong: give it what it wants, by --config-json for its own table, by --config for the operator's file",
+        ),
+        Exit::Code(0) if is_unready => Some(
+            "read lines until the input ends, and answer each that has an id with one line of JSON; print to standard error",
+        ),
+        Exit::Code(0) => None,
+        _ => has_log.then_some(READ_IT),
+    }
 }
 
 /// True for `KeyError: 'a'`, `json.JSONDecodeError: …`, `Error [ERR_MODULE_NOT_FOUND]: …`: how Python and Node name an error.

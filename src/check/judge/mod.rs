@@ -97,9 +97,13 @@ impl Finding {
     fn died(self, transcript: &Transcript) -> Self {
         let says_little = [&rule::HANDSHAKE, &rule::STAYS, &rule::ANSWERED];
         let log: Vec<&str> = transcript.printed().collect();
-        let cause = death::cause(&log).filter(|_| says_little.contains(&self.rule));
+        let says_little = says_little.contains(&self.rule);
+        let cause = death::cause(&log).filter(|_| says_little);
         let Some(cause) = cause else {
-            return self.log(transcript);
+            let exit = transcript.death().filter(|_| says_little);
+            let is_unready = self.rule == &rule::HANDSHAKE;
+            let mend = exit.and_then(|exit| death::mend(exit, is_unready, !log.is_empty()));
+            return Self { mend, ..self }.log(transcript);
         };
         let lines = cause.lines.iter().map(|line| shortened(line, 200));
         Self {

@@ -12,7 +12,7 @@ use crate::{
     check::{
         rule::{self, Rule},
         run::UNKNOWN,
-        transcript::{Asked, Transcript, Waiting, What, shortened},
+        transcript::{Asked, Said, Transcript, Waiting, What, shortened},
     },
     process::Exit,
 };
@@ -30,6 +30,9 @@ const MEMBERS: [&str; 9] = [
     "watch",
 ];
 
+/// What a program does that prints where it should answer.
+const PRINTS: &str = "print to standard error; answer `initialize`, on standard output, with one line of JSON, and flush";
+
 type Judged = Result<Vec<Finding>, String>;
 
 /// `initialize` and `start`.
@@ -40,16 +43,14 @@ pub(in crate::check) fn handshake(transcript: &Transcript) -> Judged {
         }
     }
     let Some(outcome) = transcript.greeting() else {
-        let stray = transcript.came().next();
-        let finding = unmet(transcript, &rule::HANDSHAKE);
-        let came = stray.map(|(_, said)| said.to_string());
-        return Ok(finding
-            .into_iter()
-            .map(|one| match &came {
-                Some(came) => one.came(Some(came.clone())),
-                None => one,
-            })
-            .collect());
+        let mut finding = unmet(transcript, &rule::HANDSHAKE);
+        if let (Some(one), Some((_, said))) = (&mut finding, transcript.came().next()) {
+            one.came = Some(said.to_string());
+            if matches!(said, Said::Stray(_)) {
+                one.mend = one.mend.or(Some(PRINTS));
+            }
+        }
+        return Ok(finding.into_iter().collect());
     };
     let greeting = match greeting(outcome) {
         Ok(greeting) => greeting,
@@ -136,7 +137,11 @@ pub(in crate::check) fn unknown(transcript: &Transcript) -> Judged {
 
 /// A request that nobody can know.
 pub(in crate::check) fn unknown_request(transcript: &Transcript) -> Judged {
-    if let Some(finding) = unmet(transcript, &rule::NOT_FOUND) {
+    if let Some(mut finding) = unmet(transcript, &rule::NOT_FOUND) {
+        // No daemon of today makes such a request: it is worth a look, whatever comes of it.
+        if finding.rule == &rule::NOT_FOUND {
+            finding.weight = Weight::Note;
+        }
         return Ok(vec![finding]);
     }
     let mut asked = transcript.asked();
@@ -155,7 +160,7 @@ pub(in crate::check) fn unknown_request(transcript: &Transcript) -> Judged {
     };
     let (sent, came) = (transcript.show(asked.at), transcript.show(at));
     Ok(vec![
-        Finding::fault(&rule::NOT_FOUND, what).sent(sent).came(came),
+        Finding::note(&rule::NOT_FOUND, what).sent(sent).came(came),
     ])
 }
 

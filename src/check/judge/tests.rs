@@ -209,13 +209,13 @@ fn what_a_run_comes_to() {
         (
             runs::unknown_request,
             &[later, &*refused("-32000")],
-            &["unknown-request"],
+            &["unknown-request?"],
         ),
-        (runs::unknown_request, &[later, OK], &["unknown-request"]),
+        (runs::unknown_request, &[later, OK], &["unknown-request?"]),
         (
             runs::unknown_request,
             &[later, "! exit 1"],
-            &["unknown-request"],
+            &["unknown-request?"],
         ),
         (
             runs::events,
@@ -312,7 +312,7 @@ fn what_holds_in_every_run() {
     };
     let (unknown, params, parent) = (error(-32601, ""), error(-32602, ""), error(-32013, ""));
     let undeclared = error(-32012, "manifest of p: …");
-    let operators = error(-32012, "[plugin.p] sudo = [\"ada\"]");
+    let operators = error(-32012, "[plugin.p]\nsudo = [\"ada\"]");
     let early = error(-32001, "");
     for (judge, story, expected) in [
         (
@@ -377,6 +377,61 @@ fn what_holds_in_every_run() {
         let line = format!(r#"← {{"method":"{word}","params":{{}}}}"#);
         let found = wire::before_start(&told(&[HELLO[0], &*line, HELLO[1], HELLO[2]]));
         assert_eq!(found.len(), count, "{word}");
+    }
+}
+
+#[test]
+fn what_to_do_is_said_of_the_case_at_hand() {
+    let initialize = HELLO[0];
+    for (story, part) in [
+        (&[initialize, "! gave-up 1 initialize"][..], None),
+        (
+            &[initialize, "← hello", "! gave-up 1 initialize"],
+            Some("print to standard error"),
+        ),
+        (
+            &[initialize, "← hello", "! exit 0"],
+            Some("read lines until"),
+        ),
+        (&[initialize, "! exit 0"], Some("read lines until")),
+        (&[initialize, "! exit 1"], None),
+        (
+            &[initialize, "! said no licence", "! exit 1"],
+            Some("mend what its log says"),
+        ),
+        (
+            &[initialize, "! said no url", "! exit 78"],
+            Some("--config-json"),
+        ),
+        (&[initialize, "! exit 78"], Some("--config-json")),
+    ] {
+        let found = runs::handshake(&told(story)).expect("a judgement");
+        let mend = found[0].mend;
+        match part {
+            Some(part) => assert!(mend.is_some_and(|mend| mend.contains(part)), "{mend:?}"),
+            None => assert_eq!(mend, None, "{story:?}"),
+        }
+    }
+    let stays = runs::handshake(&after(&["! exit 0"])).expect("a judgement");
+    assert_eq!(stays[0].mend, None, "the rule itself says it");
+    for (line, part) in [
+        (
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":1}}"#,
+            Some("notification"),
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":null,"result":{}}"#,
+            Some("notification"),
+        ),
+        (r#"{"id":null}"#, None),
+        ("Loading", None),
+    ] {
+        let mut transcript = after(&[]);
+        let said = Said::Stray(line.to_owned());
+        transcript.entries.push(What::Came(said));
+        let mend = wire::stdout(&transcript)[0].mend;
+        let is_told = mend.is_some_and(|mend| part.is_some_and(|part| mend.contains(part)));
+        assert_eq!(is_told, part.is_some(), "{line}: {mend:?}");
     }
 }
 

@@ -15,12 +15,19 @@ use crate::{
     services::Notice,
 };
 
+/// What is done about an answer that nobody can have asked for.
+const UNASKED: &str = "a message without an id is a notification: do not answer it, not even with an error; answer the others under their ids";
+
 /// Lines that are no messages.
 pub(in crate::check) fn stdout(transcript: &Transcript) -> Vec<Finding> {
     let odd = transcript.came().filter_map(|(_, said)| match said {
         Said::Stray(text) => {
             let what = "a line on descriptor 1 is no message";
-            Some(Finding::fault(&rule::STDOUT, what).came(Some(shortened(text, 160))))
+            let finding = Finding::fault(&rule::STDOUT, what);
+            Some(Finding {
+                mend: answers_nothing(text).then_some(UNASKED),
+                ..finding.came(Some(shortened(text, 160)))
+            })
         }
         Said::Echo => {
             let what = "it wrote a message that only the daemon sends";
@@ -29,6 +36,15 @@ pub(in crate::check) fn stdout(transcript: &Transcript) -> Vec<Finding> {
         _ => None,
     });
     odd.collect()
+}
+
+/// True for an answer without an id: what libraries write when a notification fails.
+fn answers_nothing(text: &str) -> bool {
+    let Ok(Value::Object(message)) = serde_json::from_str(text) else {
+        return false;
+    };
+    let is_answer = message.contains_key("result") || message.contains_key("error");
+    is_answer && message.get("id").is_none_or(Value::is_null)
 }
 
 /// Messages that JSON-RPC does not know, and lines that are too long.

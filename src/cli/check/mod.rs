@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Exit,
@@ -18,7 +18,7 @@ use super::{
     output::{data, talk},
 };
 use crate::{
-    check::{self, CheckError, Options, Report, SCENARIOS},
+    check::{self, CheckError, Options, Report, SCENARIOS, Scenario},
     config::{PluginSettings, Severity, load},
     plugin::discovery::{self, Found},
     process,
@@ -29,7 +29,13 @@ use crate::{
 /// Runs the check.
 pub(super) fn run(args: &PluginCheckArgs) -> Result<Exit, Failure> {
     let Some(plugin) = args.plugin.as_deref().filter(|_| !args.list) else {
-        screen::list().iter().all(|line| data(line));
+        if args.json {
+            let named = |one: &Scenario| json!({ "name": one.name, "title": one.title });
+            let all: Vec<_> = SCENARIOS.iter().map(named).collect();
+            data(&Value::from(all).to_string());
+        } else {
+            screen::list().iter().all(|line| data(line));
+        }
         return Ok(Exit::Done);
     };
     process::set_not_dumpable();
@@ -190,7 +196,11 @@ fn events(file: &Path) -> Result<Vec<Value>, Failure> {
 
 fn read(file: &Path) -> Result<String, Failure> {
     fs::read_to_string(file).map_err(|error| {
-        let text = format!("{} cannot be read: {}", file.display(), error.kind());
+        let text = format!(
+            "{} cannot be read: {}",
+            file.display(),
+            discovery::why(&error)
+        );
         Failure::words(Exit::Usage, text)
     })
 }
