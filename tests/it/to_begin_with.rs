@@ -169,6 +169,25 @@ fn at_a_terminal_a_new_plugin_says_what_it_is_and_does_not_wait() {
 }
 
 #[test]
+fn by_hand_without_its_package_a_new_plugin_says_how_it_is_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for lang in ["python", "upstream"] {
+        shell(
+            dir.path(),
+            &format!("sgeventd new alone_{lang} --lang {lang}"),
+        );
+        let alone = shell(
+            &dir.path().join(format!("alone_{lang}")),
+            "env -u PYTHONPATH python3 -S plugin.py",
+        );
+        let said = said(&alone);
+        assert_eq!(alone.status.code(), Some(1), "{said}");
+        assert!(said.contains("PYTHONPATH=$(sgeventd sdk python)"), "{said}");
+        assert!(!said.contains("Traceback"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_there_stays_as_it_is() {
     let dir = tempfile::tempdir().expect("a folder");
     let new = |words: &str| shell(dir.path(), &format!("sgeventd new {words}"));

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """my_plugin: logs each Task that gets a certain status, with what it is a Task of."""
 
-from sgeventd import Event, Plugin, Shotgun, Skip
+try:
+    from sgeventd import Event, Plugin, Shotgun, Skip
+except ModuleNotFoundError:  # the daemon brings the package; by hand, say where it is
+    raise SystemExit("run it so: PYTHONPATH=$(sgeventd sdk python) python3 plugin.py; or: sgeventd check .") from None
 
 plugin = Plugin(
     name="my_plugin",
