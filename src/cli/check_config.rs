@@ -72,10 +72,17 @@ fn look_at_plugins(loaded: &mut Loaded) {
 
 fn tell(path: &std::path::Path, findings: &[Finding], is_accepted: bool) {
     let path = path.display();
-    match (is_accepted, findings.len()) {
-        (true, 0) => talk(&format!("{path} is fine")),
-        (true, count) => talk(&format!("{path} can be used; {count} worth a look")),
-        (false, count) => talk(&format!("{path} has {}", counted(count, "mistake"))),
+    let is_mistake = |one: &&Finding| one.severity != Severity::Warning;
+    let mistakes = findings.iter().filter(is_mistake).count();
+    match (is_accepted, mistakes, findings.len() - mistakes) {
+        (true, _, 0) => talk(&format!("{path} is fine")),
+        (true, _, count) => talk(&format!("{path} can be used; {count} worth a look")),
+        (false, count, 0) => talk(&format!("{path} has {}", counted(count, "mistake"))),
+        (false, count, warnings) => talk(&format!(
+            "{path} has {}; {} besides",
+            counted(count, "mistake"),
+            counted(warnings, "warning")
+        )),
     }
 }
 

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     admin::{AdminClient as _, Letter},
     ident::PluginName,
-    telemetry::utc,
-    text::{shorten, without_controls},
+    telemetry::{tame, utc},
+    text::shorten,
 };
 
 /// So many letters are asked for at once: each may have a body of megabytes.
@@ -59,7 +59,7 @@ async fn list(args: &DeadListArgs) -> Result<Exit, Failure> {
 }
 
 fn line(letter: &Letter) -> String {
-    let head = format!(
+    let head = tame(&format!(
         "{:>6}  {}  {}  event {}  {}, {}: ",
         letter.id,
         utc(letter.at),
@@ -67,13 +67,10 @@ fn line(letter: &Letter) -> String {
         letter.event_id,
         letter.reason,
         tries(letter.attempts),
-    );
+    ));
     let error = letter.error.lines().next().unwrap_or_default();
     let room = COLUMNS.saturating_sub(head.chars().count());
-    format!(
-        "{head}{}",
-        shorten(&without_controls(error), room.max(ERROR_CHARS))
-    )
+    format!("{head}{}", shorten(&tame(error), room.max(ERROR_CHARS)))
 }
 
 /// How often it was tried, in words.
@@ -120,7 +117,7 @@ fn whole(letter: &Letter) -> String {
         .event
         .as_ref()
         .and_then(|event| serde_json::to_string_pretty(event).ok());
-    format!(
+    let text = format!(
         "dead letter {}: event {} {} (seq {})\nplugin    {} {version}\ngiven up  {}, {}, {}\n\n{}\n\n{}",
         letter.id,
         letter.event_id,
@@ -132,7 +129,9 @@ fn whole(letter: &Letter) -> String {
         tries(letter.attempts),
         letter.error.trim_end(),
         event.as_deref().unwrap_or("its body was pruned before"),
-    )
+    );
+    let lines: Vec<String> = text.lines().map(tame).collect();
+    lines.join("\n")
 }
 
 async fn redrive(args: &DeadIdsArgs) -> Result<Exit, Failure> {
@@ -168,4 +167,25 @@ async fn drop_letters(args: &DeadDropArgs) -> Result<Exit, Failure> {
     data(&format!("{count} of {} are forgotten", letters.ids.len()));
     let is_all = count == letters.ids.len() as u64;
     Ok(if is_all { Exit::Done } else { Exit::No })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nothing_in_a_letter_steers_a_terminal() {
+        let letter: Letter = serde_json::from_value(json!({
+            "id": 1, "plugin": "p\u{1b}[2J", "event_id": 7, "seq": 7, "event_type": "T", "reason": "attempts", "attempts": 1, "at": 0,
+            "error": "no \u{202e}such\nTraceback\u{1b}[31m", "version": "1\u{9b}2", "event": { "description": "\u{202e}" },
+        }))
+        .expect("a letter");
+        for text in [line(&letter), whole(&letter)] {
+            let is_odd = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!text.contains(is_odd), "{text:?}");
+            assert!(text.contains("\\u{202e}such"), "{text:?}");
+        }
+        assert!(whole(&letter).contains("such\nTraceback"));
+    }
 }

@@ -116,7 +116,8 @@ fn bare_or_quoted(value: &Value) -> String {
 }
 
 /// The text without what would move a cursor, set a title or turn the reading direction.
-fn tame(text: &str) -> String {
+#[must_use]
+pub fn tame(text: &str) -> String {
     let is_odd = |c: char| {
         (c.is_control() && c != '\t')
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

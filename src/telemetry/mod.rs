@@ -21,7 +21,7 @@ mod tests;
 mod traffic;
 mod writer;
 
-pub use format::utc;
+pub use format::{tame, utc};
 pub use guard::{Dropped, Guard, LogError, init};
 pub use redact::clean;
 pub use traffic::{Detail, Direction, Traffic, TrafficRecord};

@@ -49,6 +49,27 @@ fn check_config_lists_every_mistake_with_its_line() {
 }
 
 #[test]
+fn check_config_counts_warnings_apart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("bad.toml");
+    let config = "[site]\nurl = \"https://a.example\"\nscript = \"s\"\nkey = { value = \"a-key-of-a-test\" }\n[plugin.nowhere]\nenabled = 7\n[plugin.neither]\nenabled = true\n";
+    std::fs::write(&file, config).expect("a file");
+    let out = sgeventd(&["check-config", "-c", &file.display().to_string()]);
+    let (found, said) = (text(&out.stdout), text(&out.stderr));
+    let count = |word| found.lines().filter(|line| line.starts_with(word)).count();
+    let errors = count("error: ") + count("not ready: ");
+    let warnings = count("warning: ");
+    assert!(errors > 0 && warnings > 0, "{found}");
+    let parts = [
+        format!(" has {errors} mistake"),
+        format!("; {warnings} warning"),
+    ];
+    for part in parts {
+        assert!(said.contains(&part), "{part} in {said}");
+    }
+}
+
+#[test]
 fn a_config_that_is_not_there_is_said_so() {
     let out = sgeventd(&["check-config", "-c", "/no/such/file.toml"]);
     assert_eq!(out.status.code(), Some(78));
