@@ -68,8 +68,12 @@ impl Task {
             None
         };
         self.note_disabled(None).await?;
-        let event_id = skipped.map(|id| id.0);
-        tracing::info!(plugin = %self.name, event_id, "enabled by an operator; an event that is named is skipped");
+        match skipped {
+            Some(EventId(event_id)) => {
+                tracing::info!(plugin = %self.name, event_id, "enabled by an operator, past this event");
+            }
+            None => tracing::info!(plugin = %self.name, "enabled by an operator"),
+        }
         self.step(Input::Enable);
         Ok(self.enabled(skipped))
     }
