@@ -70,6 +70,13 @@ impl Sub for Unix {
     }
 }
 
+/// The time of day, UTC, for people.
+#[must_use]
+pub fn time_of_day(at: Unix) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    at.strftime("%H:%M:%S").to_string()
+}
+
 /// A duration in whole milliseconds, at most `u64::MAX`.
 #[must_use]
 pub fn millis(duration: Duration) -> u64 {

@@ -10,6 +10,9 @@ use crate::{
     text::shorten,
 };
 
+/// Shows what plugins told people of.
+pub const COMPLAINTS: &str = "sgeventd status --all";
+
 /// What makes two reports the same cause, such as `plugin/render_submit/disabled` or `site/down`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CauseKey(Arc<str>);
@@ -150,24 +153,30 @@ impl Cause {
 
 /// The alert that an error in a plugin's log is: the same text with other numbers is the same cause.
 pub(super) fn of_error(error: PluginError) -> Alert {
-    let lines: Vec<&str> = error.message.trim().lines().collect();
-    let first = lines.first().copied().unwrap_or_default();
-    // The last line of a Python traceback says what it was; its first only that there is one.
-    let is_traceback = error.message.contains("Traceback (most recent call last)");
-    let gist = if is_traceback {
-        lines.last().copied().unwrap_or(first)
-    } else {
-        first
-    }
-    .trim();
+    let gist = gist(&error.message);
+    let has_more = error.message.trim().lines().count() > 1;
     let key = CauseKey::of_plugin(&error.plugin, &format!("log/{}", without_numbers(gist)));
     let sentence = format!("{} logged an error: {}", error.plugin, shorten(gist, 120));
     Alert {
         plugin: Some(error.plugin.clone()),
-        excerpt: (lines.len() > 1).then_some(error.message),
+        remedy: COMPLAINTS.to_owned(),
+        excerpt: has_more.then(|| error.message.clone()),
         recipients: error.recipients,
         ..Alert::new(key, "plugin_error", Grade::Error, sentence)
     }
+}
+
+/// The line of an error that says the most: the last one of a Python traceback, whose first only says that there is one.
+#[must_use]
+pub fn gist(message: &str) -> &str {
+    let mut lines = message.trim().lines();
+    let is_traceback = message.contains("Traceback (most recent call last)");
+    let line = if is_traceback {
+        lines.next_back()
+    } else {
+        lines.next()
+    };
+    line.unwrap_or_default().trim()
 }
 
 /// The text with every run of digits as `#`, bounded.

@@ -22,7 +22,7 @@ mod task;
 mod tests;
 mod webhook;
 
-pub use cause::{Alert, CauseKey, Grade, PluginError, Recipients};
+pub use cause::{Alert, COMPLAINTS, CauseKey, Grade, PluginError, Recipients, gist};
 pub use letter::{Context, Letter};
 pub use machine::{Action, Input, Machine, OpenAlert, Policy, Shown};
 pub use mail::{MailError, Mailer};

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,7 +18,7 @@ use super::{herd, reload::ConfigState};
 use crate::{
     admin::{
         self, AdminServer, Enabled, Letter, SiteAccepted, Status,
-        status::{AlertReport, ConfigReport, ContainmentReport, JournalReport, Overall},
+        status::{AlertReport, ConfigReport, ContainmentReport, JournalReport, NotPlugin, Overall},
     },
     alert::Alerts,
     clock::Unix,
@@ -61,7 +61,9 @@ impl Desk {
             let plugins = herd.plugins.values();
             let plugins: Vec<PluginReport> =
                 plugins.map(|report| report.borrow().clone()).collect();
-            (plugins, herd.not_plugins.clone(), herd.ghosts.clone())
+            let mut not_plugins = herd.not_plugins.clone();
+            not_plugins.retain(|file| !plugins.iter().any(|plugin| is_told_by(plugin, file)));
+            (plugins, not_plugins, herd.ghosts.clone())
         };
         // A plugin knows what it gave up, and not what operators redrove or dropped.
         let dead_letters: BTreeMap<PluginName, u64> = match letters {
@@ -147,6 +149,12 @@ impl Desk {
         });
         lines
     }
+}
+
+/// The file is one of a plugin whose row or alert says what is wrong with it.
+fn is_told_by(plugin: &PluginReport, file: &NotPlugin) -> bool {
+    let rests = matches!(plugin.state.as_str(), "disabled" | "off" | "missing");
+    !rests && Path::new(&plugin.file).starts_with(&file.path)
 }
 
 fn alert(open: crate::alert::OpenAlert) -> AlertReport {

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::{clock::Mono, dispatch::Disposition, event::Event};
 
 /// After `$/cancel` the plugin has so long to answer all the same.
-const CANCELLED: Duration = Duration::from_secs(10);
+pub const CANCELLED: Duration = Duration::from_secs(10);
 /// A timer that fires later than this is the machine's fault, not the plugin's.
 const LATE: Duration = Duration::from_secs(5);
 

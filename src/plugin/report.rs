@@ -10,12 +10,21 @@ use crate::{
     journal::Counts,
 };
 
+/// What a plugin told people of, and went on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Complaint {
+    /// When, Unix milliseconds.
+    pub at: Unix,
+    /// A line.
+    pub what: String,
+}
+
 /// A plugin as `status` shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PluginReport {
     /// Its name.
     pub name: PluginName,
-    /// One word: `ok`, `behind`, `retrying`, `restarting`, `starting`, `stopping`, `missing`, `disabled`, `off`.
+    /// One word: `ok`, `behind`, `paused`, `retrying`, `restarting`, `starting`, `stopping`, `missing`, `disabled`, `off`.
     pub state: String,
     /// Since when it is in that state, Unix milliseconds.
     pub since: Unix,
@@ -71,6 +80,9 @@ pub struct PluginReport {
     pub rate: f64,
     /// The last failure in words.
     pub last_error: Option<String>,
+    /// The last error that it logged or answered an event with, or the last alert of its own, since the daemon started.
+    #[serde(default)]
+    pub complaint: Option<Complaint>,
 }
 
 impl PluginReport {
@@ -105,6 +117,7 @@ impl PluginReport {
             p95_ms: None,
             rate: 0.0,
             last_error: None,
+            complaint: None,
         }
     }
 
@@ -124,7 +137,11 @@ impl PluginReport {
                 ),
                 (report.behind, report.open, report.last_event, report.counts),
                 (report.subscriptions.clone(), report.version.clone()),
-                (report.file.clone(), report.last_error.clone()),
+                (
+                    report.file.clone(),
+                    report.last_error.clone(),
+                    report.complaint.clone(),
+                ),
             )
         };
         essence(self) != essence(other)

@@ -8,12 +8,12 @@ use crate::{
 };
 
 /// The alerts that end when a plugin works again, by the last part of their keys.
-pub const LASTING: [&str; 4] = ["start", "disabled", "invalid", "unkillable"];
+pub const LASTING: [&str; 5] = ["start", "disabled", "invalid", "unkillable", "missing"];
 
 /// What a person can do about a plugin that is disabled, what mends it as a rule first.
 #[must_use]
 pub fn ways_out(plugin: &PluginName, cause: &Cause, file: &str) -> Vec<String> {
-    let edit = by_change(file);
+    let edit = by_mending(file, &cause.sentence());
     let enable = format!("sgeventd plugins enable {plugin}");
     match cause {
         Cause::Operator => vec![enable],
@@ -37,6 +37,22 @@ pub fn by_change(file: &str) -> String {
 pub fn by_config(plugin: &PluginName) -> String {
     let daemon = std::process::id();
     format!("enabled = true in [plugin.{plugin}] of the config, then kill -HUP {daemon}")
+}
+
+/// What ends a trouble that such an error is.
+#[must_use]
+pub fn by_mending(file: &str, error: &str) -> String {
+    chmod(file, error).unwrap_or_else(|| by_change(file))
+}
+
+/// The command that an error ends with when the file alone is to be made executable.
+fn chmod(file: &str, error: &str) -> Option<String> {
+    let command = format!("chmod +x {file}");
+    first_line(error).ends_with(&command).then_some(command)
+}
+
+fn mend(file: &str, error: &str) -> String {
+    chmod(file, error).unwrap_or_else(|| format!("edit {file}"))
 }
 
 /// It gets no events until somebody acts, or until it is tried again.
@@ -63,7 +79,7 @@ pub fn disabled(plugin: &PluginName, cause: &Cause, file: &str) -> Alert {
 pub fn no_start(plugin: &PluginName, file: &str, error: &str) -> Alert {
     let sentence = format!("{plugin} cannot be started: {}", first_line(error));
     let by_itself = "It is tried again, and at once when its file changes; no event is lost.";
-    lasting(plugin, "start", sentence, by_itself, format!("edit {file}"))
+    lasting(plugin, "start", sentence, by_itself, mend(file, error))
 }
 
 /// A changed file does not work.
@@ -72,8 +88,43 @@ pub fn invalid(plugin: &PluginName, file: &str, error: &str) -> Alert {
     let first = first_line(error);
     let sentence = format!("the changed {file} does not work, the old one goes on: {first}");
     let by_itself = "The next change of the file is tried again.";
-    let remedy = format!("edit {file}");
-    lasting(plugin, "invalid", sentence, by_itself, remedy)
+    lasting(plugin, "invalid", sentence, by_itself, mend(file, error))
+}
+
+/// Its file was moved away or deleted.
+#[must_use]
+pub fn missing(plugin: &PluginName, file: &str) -> Alert {
+    let sentence = format!("{plugin} gets no events: {file} is gone");
+    let by_itself = "It goes on where it stopped as soon as the file is back; no event is lost.";
+    lasting(
+        plugin,
+        "missing",
+        sentence,
+        by_itself,
+        format!("ls -l {file}"),
+    )
+}
+
+/// What makes two reports of a script's key the same cause.
+#[must_use]
+pub fn key_of(plugin: &PluginName, script: &str) -> CauseKey {
+    CauseKey::of_plugin(plugin, &format!("key/{script}"))
+}
+
+/// The site does not take the key of a script that the plugin has of its own.
+#[must_use]
+pub fn key_refused(plugin: &PluginName, script: &str, message: &str) -> Alert {
+    Alert {
+        plugin: Some(plugin.clone()),
+        by_itself: "Its calls fail; the key is tried once a minute. A new key is read when the daemon starts.".to_owned(),
+        remedy: format!("edit [scripts.{script}] key of the config, or the file that it names"),
+        ..Alert::new(
+            key_of(plugin, script),
+            "key",
+            Grade::Error,
+            format!("the site refuses the key of script {script}, as which {plugin} calls: {message}"),
+        )
+    }
 }
 
 /// Its process is not to be ended.

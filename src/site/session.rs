@@ -208,6 +208,13 @@ impl Session {
         result
     }
 
+    /// Why the site refused the key, when that is the last it said of it.
+    #[must_use]
+    pub fn refusal(&self) -> Option<SiteError> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().map(|(_, error)| error.clone())
+    }
+
     pub(super) fn refused(&self) -> Option<SiteError> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let (when, error) = refused.as_ref()?;

@@ -238,12 +238,22 @@ async fn a_file_that_vanishes_is_missing_and_goes_on_where_it_was() {
                 .as_str()
                 .is_some_and(|why| why.contains("gone"))
     );
+    let gone = format!(
+        "moved gets no events: {} is gone",
+        studio.path(&file("moved")).display()
+    );
+    daemon
+        .status_when("an alert", |status| alerts(status, "moved") == [&gone])
+        .await;
+    assert!(studio.log().contains(&gone), "{}", studio.log());
     site.work(6);
     daemon.delivered(&studio, &site.truth()).await;
     assert!(!has_handled(&studio, &site, "moved"));
     fs::rename(studio.path("aside"), studio.path(&file("moved"))).expect("moved");
     daemon
-        .status_when("it goes on", |_| has_handled(&studio, &site, "moved"))
+        .status_when("it goes on", |status| {
+            has_handled(&studio, &site, "moved") && alerts(status, "moved").is_empty()
+        })
         .await;
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
     assert_eq!(studio.handed("moved"), site.truth(), "in order, each once");
@@ -333,7 +343,10 @@ async fn a_plugin_that_ends_again_and_again_comes_back_by_an_edit() {
         })
         .await;
     let reason = report["reason"].as_str().unwrap_or_default();
-    assert_eq!(reason, "exit 1; last words on stderr: \"no licence\"");
+    assert_eq!(
+        reason,
+        "exit 1 before it answered `initialize`; last words on stderr: \"no licence\""
+    );
     let good = version(&studio, "looper", 2, "");
     studio.replace("plugins/looper.sh", good, 0o755);
     daemon.plugin_when("looper", "back", is_version("2")).await;

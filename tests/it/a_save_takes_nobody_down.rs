@@ -93,6 +93,10 @@ async fn a_file_that_is_no_plugin_any_more_leaves_the_old_version_at_work() {
     let first = daemon.plugin_when(name, "works", |_| true).await;
     mode(0o644);
     goes_on(&site, &studio, &daemon, &first, "chmod +x").await;
+    let status = daemon.status().await.expect("it runs");
+    let remedy = format!("chmod +x {}", path.display());
+    assert_eq!(status["alerts"][0]["remedy"], remedy, "{status}");
+    assert_eq!(status["not_plugins"], serde_json::json!([]), "told once");
     mode(0o755);
     daemon
         .status_when("it may be executed again", is_quiet)

@@ -5,10 +5,12 @@
 //! | which faults speak of the key; plugins' calls do not try a refused key again | `src/site/tests/repeats.rs` |
 //! | modes, owners and contents of key files | `src/config/key.rs` |
 //! | one try a minute, and back without a restart | here, on a clock that stands still |
+//! | the key of a plugin's own script, put right by a reload | here, with the real binary |
 //! | wrong at the start, revoked while running, a key file that others can read: with the real binary | here |
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, KEY, Site, Studio, frozen::Frozen, until, yardstick::Yardstick};
@@ -112,6 +114,36 @@ async fn a_refused_key_is_tried_once_a_minute_and_works_again_by_itself() {
     let line = ingest.judged(line).await;
     line.told_and_over(&["site_refused"]);
     line.judge();
+}
+
+#[tokio::test]
+async fn the_key_of_a_plugins_own_script_is_told_once_until_it_is_taken() {
+    let site = Site::quiet().await;
+    let body = "def handle(event, delivery):\n    call('sg.find', entity_type='Task', filters=[], fields=['content'], limit=1)\n    return {}";
+    let studio = Studio::new(&site)
+        .actor("asks", body, "scripts = [\"other\"]")
+        .section("[scripts.other]\nkey = { file = \"other.key\" }\n")
+        .file("other.key", "a-key-that-the-site-never-saw", 0o600);
+    let daemon = Daemon::start(&studio).await;
+    let status = daemon
+        .status_when("an alert", |status| status["alerts"] != json!([]))
+        .await;
+    let alert = &status["alerts"][0];
+    let sentence = alert["sentence"].as_str().unwrap_or_default();
+    let said = "the site refuses the key of script other, as which asks calls: Can't authenticate";
+    assert!(sentence.starts_with(said), "{status}");
+    let remedy = alert["remedy"].as_str().unwrap_or_default();
+    assert!(remedy.contains("[scripts.other] key"), "{status}");
+    studio.edit_config("other.key", "site.key");
+    daemon.signal(Signal::SIGHUP);
+    until("it is applied", || studio.log().contains("config applied")).await;
+    site.work(1);
+    daemon
+        .status_when("it is over", |status| status["alerts"] == json!([]))
+        .await;
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
+    let told = studio.log().matches(said).count();
+    assert_eq!(told, 2, "as it begins, and as it ends: {}", studio.log());
 }
 
 #[tokio::test]

@@ -73,6 +73,10 @@ async fn enable_skip_redrive_drop_and_disable_do_what_they_say() {
     let shown = asked(&studio, &format!("dead show {}", letter["id"])).await;
     assert_eq!(shown, letter, "a list says as much as a look");
     assert_eq!(letter["event"]["id"], truth[2], "{letter}");
+    let log = studio.log();
+    let past = format!("past this event  plugin=stops  event_id={}", truth[2]);
+    assert_eq!(log.matches("enabled by an operator").count(), 2, "{log}");
+    assert_eq!(log.matches(&past).count(), 1, "{log}");
     assert_eq!(
         (&letter["plugin"], &letter["version"], &letter["event_id"]),
         (&"stops".into(), &"2.1.0".into(), &truth[2].into())
@@ -159,6 +163,34 @@ async fn enable_skip_redrive_drop_and_disable_do_what_they_say() {
     handed.sort_unstable();
     handed.dedup();
     assert_eq!(handed, site.truth(), "all of them, {first} too");
+}
+
+#[tokio::test]
+async fn what_a_plugin_says_of_itself_is_seen_in_status() {
+    let site = Site::quiet().await;
+    let body = "def handle(event, delivery):\n    params = {'for_ms': 60000, 'reason': 'the farm is full'}\n    send({'method': 'pause', 'params': params})\n    return {'errors': ['no thumbnail']}";
+    let studio = Studio::new(&site).actor("rests", body, "");
+    let daemon = Daemon::start(&studio).await;
+    let report = daemon
+        .plugin_when("rests", "pauses", |report| {
+            report["state"] == "paused" && report["complaint"]["what"] == "no thumbnail"
+        })
+        .await;
+    let reason = report["reason"].as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("it wants no events until ")
+            && reason.ends_with(" UTC: the farm is full"),
+        "{report}"
+    );
+    assert_eq!(
+        (&report["ok"], &report["remedy"]),
+        (&true.into(), &Value::Null)
+    );
+    let (_, said) = sgeventd(&studio, "status --all").await;
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("it wants no events until"), "{said}");
+    assert!(words.contains("Told: no thumbnail (at "), "{said}");
+    assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
 }
 
 /// An event that waits behind others may be passed over before it was ever handed out.

@@ -30,7 +30,7 @@ const FEW: usize = 5;
 /// The remedy of who knows no better one, which is this page.
 const THIS: &str = "sgeventd status";
 /// Kinds of alerts that the row of their plugin tells.
-const TOLD_BY_ROWS: [&str; 3] = ["disabled", "start", "unkillable"];
+const TOLD_BY_ROWS: [&str; 4] = ["disabled", "start", "unkillable", "missing"];
 
 /// What is shown, and for whom.
 pub(super) struct Shown<'a> {
@@ -199,6 +199,11 @@ impl Page<'_> {
         for row in rows {
             self.line(format!("{:WHY$}{row}", ""));
         }
+        if let Some(complaint) = plugin.complaint.as_ref().filter(|_| self.shown.all) {
+            let (at, ago) = (self.clock(complaint.at), age(self.shown.now - complaint.at));
+            let text = format!("{} (at {at}, {ago} ago)", complaint.what);
+            self.block("    Told:  ", &text);
+        }
         self.remedies(plugin.remedy.iter().chain(&plugin.other_remedies));
     }
 
@@ -306,7 +311,7 @@ fn mark(plugin: &PluginReport) -> (Style, &'static str) {
     match (plugin.state.as_str(), plugin.ok) {
         ("ok", true) => (paint::OK, "✓"),
         ("off", _) => (Style::new(), "-"),
-        ("behind" | "starting" | "stopping", true) => (paint::WARN, "~"),
+        ("behind" | "paused" | "starting" | "stopping", true) => (paint::WARN, "~"),
         ("retrying" | "restarting" | "starting" | "stopping", false) => (paint::WARN, "!"),
         _ => (paint::BAD, "✗"),
     }
@@ -348,7 +353,7 @@ mod tests {
         ident::{EventId, PluginName, Seq},
         ingest::SiteReport,
         journal::NewDead,
-        plugin::{life::Cause, told},
+        plugin::{life::Cause, report::Complaint, told},
     };
 
     const NOW: Unix = Unix(1_700_000_000_000);
@@ -405,7 +410,13 @@ mod tests {
                 ..JournalReport::default()
             },
             plugins: vec![
-                plugin("notify_chat", "ok", "", &[]),
+                PluginReport {
+                    complaint: Some(Complaint {
+                        at: NOW.moved(-7_200_000),
+                        what: "the chat is away".to_owned(),
+                    }),
+                    ..plugin("notify_chat", "ok", "", &[])
+                },
                 plugin("silent", "starting", "no answer to `initialize` for more than 10 s", &[]),
                 plugin("render_submit", "disabled", loops, &[edit, enable, &skip]),
             ],
@@ -474,7 +485,9 @@ mod tests {
     fn all_shows_what_is_well_too_and_nothing_is_too_wide() {
         let all = lines(true);
         let well = "✓ notify_chat          ok              6m     1204";
-        assert!(all.iter().any(|line| line == well), "{all:#?}");
+        let told = "    Told:  the chat is away (at 20:13:20, 2h ago)";
+        let is_there = all.windows(2).any(|two| two == [well, told]);
+        assert!(is_there, "{all:#?}");
         for line in lines(false).iter().chain(&all) {
             assert!(line.chars().count() <= COLUMNS, "{line}");
         }
@@ -528,5 +541,19 @@ mod tests {
         ] {
             assert_eq!(alert.remedy, "edit /p/a.py", "{}", alert.sentence);
         }
+        let why = "it is a program, but not executable: chmod +x /p/a.py";
+        for alert in [
+            told::no_start(&name, "/p/a.py", why),
+            told::invalid(&name, "/p/a.py", why),
+        ] {
+            assert_eq!(alert.remedy, "chmod +x /p/a.py", "{}", alert.sentence);
+        }
+        let missing = told::missing(&name, "/p/a.py");
+        assert_eq!(missing.remedy, "ls -l /p/a.py");
+        // What a plugin says of itself is no command.
+        let said = "exit 1; last words on stderr: \"chmod +x /p/b.py\"";
+        let remedy = told::invalid(&name, "/p/a.py", said).remedy;
+        assert_eq!(remedy, "edit /p/a.py");
+        assert!(Args::try_parse_from(crate::alert::COMPLAINTS.split(' ')).is_ok());
     }
 }

@@ -147,6 +147,9 @@ impl Task {
             }
         }
         self.writes += u64::from(is_written);
+        if !is_candidate {
+            self.tell_keys();
+        }
         self.call_over(call.parent, is_candidate, now);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use sgeventd_protocol::message::Reason;
 
-use super::{Task, messages::ERROR_MAX};
+use super::{Task, messages::ERROR_MAX, words::step_of};
 use crate::{
     clock::Mono,
     config::{KillScope, Limits, write_size},
@@ -18,6 +18,7 @@ use crate::{
     },
     process::{self, Exit, Ladder, Step},
     services::Phase,
+    text::shorten,
 };
 
 /// Open events are waited for so long when the daemon stops.
@@ -26,6 +27,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 const DRAIN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The exit code by which a plugin says that it cannot be configured: `EX_CONFIG`.
 const EXIT_CONFIG: i32 = 78;
+/// So much of what was printed in place of the protocol stands in the first line.
+const STDOUT_MAX: usize = 80;
 
 impl Task {
     /// One step of the life machine, and what it asks for.
@@ -49,7 +52,7 @@ impl Task {
                     }
                     self.is_unkillable = false;
                 }
-                self.paused_until = None;
+                self.pause = None;
                 if let Some(setup) = self.next_setup.take() {
                     self.setup = setup;
                 }
@@ -298,7 +301,11 @@ pub(super) fn ending(run: &Run, exit: Exit, limits: &Limits) -> String {
         )),
         false => limit_met(exit, &run.last_lines(), limits),
     };
-    met.map_or_else(|| exit.to_string(), |met| format!("{exit}; {met}"))
+    let mut text = exit.to_string();
+    if run.handshake_until.is_some() && run.ladder.is_none() {
+        text = format!("{text} before it answered `{}`", step_of(run));
+    }
+    met.map_or_else(|| text.clone(), |met| format!("{text}; {met}"))
 }
 
 /// What it said last, for people.
@@ -306,15 +313,25 @@ pub(super) fn with_last_words(run: &Run, what: &str) -> String {
     let lines = run.last_lines();
     let last: Vec<_> = lines.iter().rev().take(20).rev().cloned().collect();
     let mut text = what.to_owned();
+    let is_early = run.phase == Phase::Handshake;
+    let printed = if is_early { run.stdout.trim() } else { "" };
+    let said = last.iter().rfind(|line| !line.trim().is_empty());
     // The first line is all that a table shows: the last words of a traceback say the most.
-    if let Some(word) = last.iter().rfind(|line| !line.trim().is_empty()) {
-        text = format!("{text}; last words on stderr: \"{}\"", word.trim());
+    match (said, printed.lines().next()) {
+        (Some(word), _) => {
+            text = format!("{text}; last words on stderr: \"{}\"", word.trim());
+        }
+        (None, Some(first)) => {
+            let first = shorten(first.trim(), STDOUT_MAX);
+            text = format!("{text}; on stdout: \"{first}\"");
+        }
+        (None, None) => {}
     }
     if last.len() > 1 {
         text = format!("{text}\n{}", last.join("\n"));
     }
-    if run.phase == Phase::Handshake && !run.stdout.is_empty() {
-        text = format!("{text}\non stdout: {}", run.stdout.trim_end());
+    if !printed.is_empty() {
+        text = format!("{text}\non stdout: {printed}");
     }
     crate::secret::shown(&text, ERROR_MAX)
 }

@@ -13,7 +13,7 @@ use crate::{
     ident::{PluginName, Seq},
     journal::{Answer, Journal, JournalError},
     plugin::{
-        flight::{Late, Open, is_charged, lateness},
+        flight::{CANCELLED, Late, Open, is_charged, lateness},
         life::{Cause, Input, State},
         run::{Asked, Run},
         scarce::LOOK_AGAIN,
@@ -35,9 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Task {
     /// Hands out what may go, and reads what is needed next.
     pub(super) fn feed(&mut self, now: Now) {
-        if self.paused_until.is_some_and(|until| now.mono >= until) {
-            self.paused_until = None;
-        }
+        self.pause.take_if(|pause| now.mono >= pause.until);
         self.tell_site_time(now);
         if !self.takes_events() {
             return self.read(now.mono);
@@ -87,7 +85,7 @@ impl Task {
     fn takes_events(&self) -> bool {
         let Some(run) = &self.run else { return false };
         let is_ready = matches!(self.life.state(), State::Ready { .. });
-        let is_free = self.paused_until.is_none() && !self.needs.waits();
+        let is_free = self.pause.is_none() && !self.needs.waits();
         is_ready && is_free && !run.peer.is_clogged()
     }
 
@@ -305,11 +303,12 @@ impl Task {
         }
         let mut first = None;
         for open in hung {
-            let waited = now.mono - open.since;
+            let waited = (now.mono - open.since).saturating_sub(CANCELLED);
             let error = format!(
-                "event {}: no answer within {} s",
+                "event {}: no answer within {} s, nor in the {} s after it was cancelled",
                 open.event.facts.event_id,
-                waited.as_secs()
+                waited.as_secs(),
+                CANCELLED.as_secs()
             );
             let ended = Disposition::Failed {
                 error: error.clone(),
@@ -369,7 +368,7 @@ impl Task {
             of_machine,
             of_runs,
             full,
-            self.paused_until,
+            self.pause.as_ref().map(|pause| pause.until),
             self.ask_bodies_at,
             waits_for_room,
             report_at,

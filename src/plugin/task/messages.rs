@@ -10,7 +10,7 @@ use sgeventd_protocol::{
     write,
 };
 
-use super::Task;
+use super::{Pause, Task};
 use crate::{
     alert::PluginError,
     clock::Now,
@@ -151,7 +151,8 @@ impl Task {
         }
     }
 
-    fn plugin_error(&self, message: String) {
+    fn plugin_error(&mut self, message: String) {
+        self.note_complaint(&message);
         self.shared.alerts.plugin_error(PluginError {
             plugin: self.name.clone(),
             message,
@@ -224,7 +225,11 @@ impl Task {
             Notice::Alert { level, message } => self.alert(level, message),
             Notice::Pause { wait, reason } => {
                 tracing::info!(plugin = %name, reason, elapsed_ms = crate::clock::millis(wait), "the plugin pauses");
-                self.paused_until = Some(now.mono + wait);
+                let ends = crate::clock::time_of_day(now.unix + wait);
+                self.pause = Some(Pause {
+                    until: now.mono + wait,
+                    words: format!("it wants no events until {ends} UTC: {reason}"),
+                });
             }
             Notice::Unhealthy { reason } => {
                 if matches!(self.life.state(), State::Ready { .. }) {

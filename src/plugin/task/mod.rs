@@ -22,7 +22,11 @@ mod words;
 
 pub(crate) use handshake::{caller, hello};
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -35,7 +39,7 @@ use super::{
     alarm::Alarm,
     flight::Needs,
     life::{Input, Life, State},
-    report::PluginReport,
+    report::{Complaint, PluginReport},
     run::{Happened, Run, StartTurn},
     setup::{Order, Setup, Shared},
     stats::Stats,
@@ -87,6 +91,13 @@ struct Spawning {
 /// A process with its turn, as far as it lasts; or why there is none.
 type Started = Result<(Child, Option<StartTurn>), String>;
 
+/// A plugin wants no events for a while.
+struct Pause {
+    until: Mono,
+    /// Until when and why, for people.
+    words: String,
+}
+
 /// Bodies that were asked for.
 type Bodies = Result<Vec<(Seq, Option<Bytes>)>, JournalError>;
 
@@ -122,7 +133,7 @@ struct Task {
     unsent: Option<CursorChange>,
     counts: Counts,
     head: watch::Receiver<Seq>,
-    paused_until: Option<Mono>,
+    pause: Option<Pause>,
     needs: Needs,
     /// Bodies that nobody could give are asked for again then.
     ask_bodies_at: Option<Mono>,
@@ -134,6 +145,9 @@ struct Task {
     told_lines: (u64, Option<Mono>),
     last_event: Option<EventId>,
     last_error: Option<String>,
+    complaint: Option<Complaint>,
+    /// Its scripts whose key the site refuses.
+    refused: BTreeSet<String>,
     subscriptions: Vec<String>,
     version: Option<String>,
     /// `alerts.emails` of its manifest.
@@ -199,7 +213,7 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         reading: None,
         ticket: None,
         unsent: None,
-        paused_until: None,
+        pause: None,
         needs: Needs::default(),
         ask_bodies_at: None,
         stop: stop.clone(),
@@ -209,6 +223,8 @@ pub async fn run(parts: Parts, stop: CancellationToken) -> Result<(), JournalErr
         told_lines: (0, None),
         last_event: None,
         last_error: None,
+        complaint: None,
+        refused: BTreeSet::new(),
         subscriptions: Vec::new(),
         version: None,
         emails: None,
@@ -377,10 +393,17 @@ impl Task {
                 });
                 if is_enabled {
                     self.step(Input::Start);
+                } else {
+                    // Nobody misses the file of one that is off.
+                    self.shared.alerts.end(&self.key("missing"));
                 }
             }
             Order::Vanished => {
-                self.step(Input::Vanished);
+                let has_moved = self.step(Input::Vanished);
+                let settings = &self.setup.settings;
+                // What the config made, the config took away.
+                let is_missed = has_moved && settings.enabled && settings.command.is_none();
+                self.tell_gone(is_missed);
             }
             // Who does not run is told by its next start.
             Order::Spoiled(why) => {
@@ -390,6 +413,7 @@ impl Task {
             }
             Order::Appeared(setup) => {
                 self.next_setup = Some(*setup);
+                self.shared.alerts.end(&self.key("missing"));
                 self.step(Input::Start);
             }
             Order::After(after) => {

@@ -1,21 +1,30 @@
 //! What the plugin tells: its report for `status`, and alerts.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{REPORT, Task};
 use crate::{
-    alert::{Alert, CauseKey, Grade},
+    alert::{Alert, COMPLAINTS, CauseKey, Grade, gist},
     clock::{Mono, Now, millis},
     dispatch::Machine,
     journal::CursorChange,
-    plugin::{life::State, report::PluginReport, run::Run, told},
+    plugin::{
+        life::State,
+        report::{Complaint, PluginReport},
+        run::Run,
+        told,
+    },
     services::Level,
+    site::{Health, Session, SiteError},
+    text::shorten,
 };
 
 /// Ages grow without anything that happens: while events wait they are told this often.
 const AGES: Duration = Duration::from_secs(5);
 /// Lines that were dropped are told of this often at most.
 const DROPPED: Duration = Duration::from_secs(60);
+/// So much of what it complained of stands in `status`.
+const COMPLAINT_MAX: usize = 200;
 
 impl Task {
     /// Makes the report anew, when it is time; else returns when.
@@ -85,19 +94,25 @@ impl Task {
             p95_ms: self.stats.percentile(0.95),
             rate: self.stats.rate(now.mono),
             last_error: self.last_error.clone(),
+            complaint: self.complaint.clone(),
         }
     }
 
-    fn key(&self, kind: &str) -> CauseKey {
+    pub(super) fn key(&self, kind: &str) -> CauseKey {
         CauseKey::of_plugin(&self.name, kind)
     }
 
     /// Begins an alert of this plugin, with what waits and its last words.
     fn raise(&self, alert: Alert) {
+        let excerpt = self.last_error.clone();
+        self.begin_alert(Alert { excerpt, ..alert });
+    }
+
+    /// The same, for what its last words have no part in.
+    fn begin_alert(&self, alert: Alert) {
         let (open, behind) = self.waiting();
         self.shared.alerts.begin(Alert {
             recipients: self.setup.recipients(self.emails.as_ref()),
-            excerpt: self.last_error.clone(),
             waits: Some(open as u64 + behind),
             ..alert
         });
@@ -122,6 +137,58 @@ impl Task {
 
     pub(super) fn tell_invalid(&self, error: &str) {
         self.raise(told::invalid(&self.name, &self.setup.file, error));
+    }
+
+    /// Its file is gone, or what made it a plugin. `is_missed`: a file, and it would run.
+    pub(super) fn tell_gone(&self, is_missed: bool) {
+        let file = &self.setup.file;
+        if is_missed {
+            self.begin_alert(told::missing(&self.name, file));
+        } else {
+            tracing::warn!(plugin = %self.name, file, "its file, or its section of the config, is gone");
+        }
+    }
+
+    /// Scripts of its own whose key the site refuses: each said once, and once more when the key is taken. What ingest tells
+    /// of the daemon's script is not told again.
+    pub(super) fn tell_keys(&mut self) {
+        let own = &self.setup.settings.scripts;
+        if own.is_empty() && self.refused.is_empty() {
+            return;
+        }
+        let told = match &*self.shared.site.health().borrow() {
+            Health::AuthFailed { script, .. } => Some(script.clone()),
+            Health::Up | Health::Down { .. } => None,
+        };
+        let is_own = |session: &&Session| {
+            let script = session.script();
+            own.iter().any(|one| one == script) && told.as_deref() != Some(script)
+        };
+        let mut refused = BTreeSet::new();
+        for session in self.setup.sessions.iter().filter(is_own) {
+            let Some(SiteError::Auth {
+                script, message, ..
+            }) = session.refusal()
+            else {
+                continue;
+            };
+            if !self.refused.contains(&script) {
+                self.begin_alert(told::key_refused(&self.name, &script, &message));
+            }
+            refused.insert(script);
+        }
+        for script in self.refused.difference(&refused) {
+            self.shared.alerts.end(&told::key_of(&self.name, script));
+        }
+        self.refused = refused;
+    }
+
+    /// What people are told of shows in `status`, too.
+    pub(super) fn note_complaint(&mut self, message: &str) {
+        self.complaint = Some(Complaint {
+            at: self.shared.clock.now().unix,
+            what: shorten(gist(message), COMPLAINT_MAX),
+        });
     }
 
     pub(super) fn tell_host(&self) {
@@ -153,7 +220,8 @@ impl Task {
         }
     }
 
-    pub(super) fn alert(&self, level: Level, message: String) {
+    pub(super) fn alert(&mut self, level: Level, message: String) {
+        self.note_complaint(&message);
         let grade = if level >= Level::Error {
             Grade::Error
         } else {
@@ -163,6 +231,7 @@ impl Task {
         self.shared.alerts.once(Alert {
             plugin: Some(self.name.clone()),
             recipients: self.setup.recipients(self.emails.as_ref()),
+            remedy: COMPLAINTS.to_owned(),
             ..Alert::new(key, "plugin", grade, format!("{}: {message}", self.name))
         });
     }

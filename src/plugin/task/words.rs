@@ -9,7 +9,7 @@ use crate::{
     clock::{Mono, millis},
     dispatch::Machine,
     plugin::{
-        life::State,
+        life::{State, Then},
         run::{HANDSHAKE, Run},
         scarce, told,
     },
@@ -56,7 +56,6 @@ impl Words {
 impl Task {
     pub(super) fn words(&self, lag: Duration, now: Mono) -> Words {
         let name = &self.name;
-        let by_change = || vec![told::by_change(&self.setup.file)];
         match self.life.state() {
             State::Stopped if !self.setup.settings.enabled => Words {
                 reason: Some("off by config".to_owned()),
@@ -71,15 +70,18 @@ impl Task {
                 let pid = self.run.as_ref().map(|run| run.child.pid);
                 Words::bad("stopping", why, pid.map(told::stuck).into_iter().collect())
             }
-            State::Draining(_) => {
-                let why = "it finishes its open events, then its process is stopped";
-                Words::bad("stopping", why, Vec::new())
+            State::Draining(then) => {
+                let how = "it finishes its open events, then its process is stopped";
+                Words::bad("stopping", leaving(how, then), Vec::new())
             }
-            State::Stopped | State::Stopping(_) => {
-                Words::bad("stopping", "its process is being stopped", Vec::new())
+            State::Stopping(then) => {
+                let how = "its process is being stopped";
+                Words::bad("stopping", leaving(how, then), Vec::new())
             }
+            State::Stopped => Words::bad("stopping", "its process is being stopped", Vec::new()),
             State::Backoff { error, .. } => {
-                Words::bad("restarting", first_line(error), by_change())
+                let remedies = vec![told::by_mending(&self.setup.file, error)];
+                Words::bad("restarting", first_line(error), remedies)
             }
             State::Missing => {
                 let why = format!("{} is gone", self.setup.file);
@@ -120,6 +122,12 @@ impl Task {
             let remedies = vec![told::by_change(&self.setup.file)];
             return Words::bad("retrying", reason, remedies);
         }
+        if let Some(pause) = &self.pause {
+            return Words {
+                reason: Some(pause.words.clone()),
+                ..Words::fine("paused")
+            };
+        }
         if lag > BEHIND {
             return Words {
                 reason: Some("catching up".to_owned()),
@@ -151,6 +159,45 @@ pub(super) fn step_of(run: &Run) -> &'static str {
     }
 }
 
+/// How it is being stopped, and why, where nobody asked for it.
+fn leaving(how: &str, then: &Then) -> String {
+    let why = match then {
+        Then::Fail(error) => error.clone(),
+        Then::Disable(cause) => cause.sentence(),
+        Then::Miss => "its file is gone".to_owned(),
+        Then::Rest | Then::Start(_) | Then::Swap => return how.to_owned(),
+    };
+    format!("{how}: {}", first_line(&why))
+}
+
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use sgeventd_protocol::message::Reason;
+
+    use super::*;
+    use crate::plugin::life::Cause;
+
+    #[test]
+    fn who_is_being_stopped_says_why() {
+        let closed = "it closed its output, and lives on\nTraceback: here".to_owned();
+        for (then, expected) in [
+            (
+                Then::Fail(closed),
+                "it goes: it closed its output, and lives on",
+            ),
+            (
+                Then::Disable(Cause::Itself("no licence".to_owned())),
+                "it goes: it disabled itself: no licence",
+            ),
+            (Then::Miss, "it goes: its file is gone"),
+            (Then::Start(Reason::Changed), "it goes"),
+            (Then::Rest, "it goes"),
+        ] {
+            assert_eq!(leaving("it goes", &then), expected);
+        }
+    }
 }

@@ -13,20 +13,20 @@ pub(super) async fn reads_nothing() {
     visits(async || is_ended_at_its_deadline("reads_nothing").await).await;
 }
 
+/// What is said of who has a deadline of a second.
+const SILENT: &str = "no answer within 1 s, nor in the 10 s after it was cancelled";
+
 /// Its deadline and the grace behind it, then the ladder: who says nothing is ended and starts again.
 async fn is_ended_at_its_deadline(vice: &str) -> Seen {
     let mut cage = Cage::new(vice, FAST).await;
     let report = cage.sees("was ended", was_ended).await;
-    assert!(
-        reason(&report).contains("no answer within 11 s"),
-        "{report}"
-    );
+    assert!(reason(&report).contains(SILENT), "{report}");
     assert_eq!(report["counts"]["dead"], 0, "{report}");
     let report = cage.sees("goes on", has_settled).await;
     assert_eq!(report["counts"]["retried"], 1, "charged once: {report}");
     let first = cage.site.truth()[0];
     let seen = cage.close(&[25]).await;
-    let line = format!("event {first}: no answer within 11 s");
+    let line = format!("event {first}: {SILENT}");
     assert!(seen.log.contains(&line), "{}", seen.log);
     seen.run.told_and_over(&[]);
     seen

@@ -33,7 +33,11 @@ async fn is_started_again(vice: &str, words: &str) -> Seen {
 
 #[tokio::test]
 async fn exits_0() {
-    visits(async || is_started_again("exits_0", "exit 0").await).await;
+    visits(async || {
+        let words = "exit 0 before it answered `initialize`; on stdout: \"hello\"";
+        is_started_again("exits_0", words).await
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -41,7 +45,7 @@ async fn exits_1() {
     visits(async || {
         is_started_again(
             "exits_1",
-            "exit 1; last words on stderr: \"no licence for today\"",
+            "exit 1 before it answered `initialize`; last words on stderr: \"no licence for today\"",
         )
         .await
     })
@@ -151,6 +155,9 @@ pub(super) async fn deletes_its_file() {
         let report = cage.sees("is missing", is_missing).await;
         assert!(reason(&report).contains("is gone"), "{report}");
         assert_eq!(report["remedy"], "put the file back", "{report}");
+        let is_told =
+            |status: &Value| alert(status, "missing").contains("deletes_its_file.py is gone");
+        cage.status_when("an alert", is_told).await;
         // It deletes the file of each of its lives: one that only works is put there.
         let healthy = String::from_utf8(text).expect("Python");
         let healthy = healthy.replace("os.unlink(__file__)", "None");
@@ -159,7 +166,9 @@ pub(super) async fn deletes_its_file() {
         let works = |report: &Value| has_settled(report) && report["pid"].is_i64();
         let report = cage.sees("goes on with a file", works).await;
         assert_eq!(report["restarts"], 0, "{report}");
-        cage.close(&[25]).await
+        let seen = cage.close(&[25]).await;
+        seen.run.told_and_over(&["missing"]);
+        seen
     })
     .await;
 }
@@ -194,6 +203,9 @@ async fn cannot_start(name: &str, mode: u32, bytes: &[u8], words: &str) -> Seen 
     let report = cage.sees("restarting", is_restarting).await;
     assert!(reason(&report).contains(words), "{report}");
     assert_eq!(report["ok"], false, "{report}");
+    let remedy = report["remedy"].as_str().unwrap_or_default();
+    let is_chmod = remedy.starts_with("chmod +x /");
+    assert_eq!(is_chmod, words.contains("chmod"), "{report}");
     let status = cage
         .status_when("an alert", |status| !alert(status, "start").is_empty())
         .await;

@@ -1,3 +1,4 @@
 #!/bin/sh
-# Ends at once, as if all were done.
+# Greets, and ends at once, as if all were done.
+echo hello
 exit 0
