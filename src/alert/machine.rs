@@ -138,9 +138,10 @@ impl Machine {
     #[must_use]
     pub fn step(&mut self, input: Input, now: Now) -> Vec<Action> {
         match input {
-            Input::Begin(alert) => self.begin(alert, now),
+            Input::Begin(alert) => self.begin(self.for_here(alert), now),
             Input::End(key) => self.end(&key, now),
             Input::Once(alert) => {
+                let alert = self.for_here(alert);
                 let shown = Shown::Happened(alert.clone());
                 if self.happened(alert, now) {
                     vec![Action::Show(shown)]
@@ -149,11 +150,17 @@ impl Machine {
                 }
             }
             Input::PluginError(error) => {
-                self.happened(of_error(error), now);
+                self.happened(self.for_here(of_error(error)), now);
                 vec![]
             }
             Input::Tick => self.tick(now),
         }
+    }
+
+    /// What mends it reaches this daemon, from wherever it is read.
+    fn for_here(&self, alert: Alert) -> Alert {
+        let remedy = self.context.way.command(&alert.remedy);
+        Alert { remedy, ..alert }
     }
 
     /// When the next tick has something to do.

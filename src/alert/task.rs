@@ -128,7 +128,7 @@ impl Alerts {
 
     /// A cause began, or is still so: said once.
     pub fn begin(&self, alert: Alert) {
-        self.step(Input::Begin(self.for_here(alert)));
+        self.step(Input::Begin(alert));
     }
 
     /// A cause is over; nothing happens when it never began.
@@ -138,7 +138,7 @@ impl Alerts {
 
     /// Something happened that does not last.
     pub fn once(&self, alert: Alert) {
-        self.step(Input::Once(self.for_here(alert)));
+        self.step(Input::Once(alert));
     }
 
     /// A plugin logged an error; the log has it already.
@@ -166,12 +166,6 @@ impl Alerts {
             webhook: self.0.webhook.as_ref().map(|slot| slot.status.get()),
             suppressed: self.machine().suppressed(),
         }
-    }
-
-    /// What mends it reaches this daemon, from wherever it is read.
-    fn for_here(&self, alert: Alert) -> Alert {
-        let remedy = self.0.context.way.command(&alert.remedy);
-        Alert { remedy, ..alert }
     }
 
     fn machine(&self) -> MutexGuard<'_, Machine> {

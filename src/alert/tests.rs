@@ -24,6 +24,10 @@ fn at(ms: u64) -> Now {
 }
 
 fn machine(to: &[&str], max_per_day: u32) -> Machine {
+    machine_at(to, max_per_day, Way::Packaged)
+}
+
+fn machine_at(to: &[&str], max_per_day: u32, way: Way) -> Machine {
     let policy = Policy {
         to: to.iter().map(|&address| address.to_owned()).collect(),
         has_mail: true,
@@ -36,7 +40,7 @@ fn machine(to: &[&str], max_per_day: u32) -> Machine {
         site: "mill".to_owned(),
         url: Some("https://events.studio.example".to_owned()),
         zone: TimeZone::UTC,
-        way: Way::Packaged,
+        way,
     };
     Machine::new(policy, context)
 }
@@ -127,6 +131,27 @@ fn the_first_mail_reads_as_an_operator_needs_it() {
     You get this once, then one summary every hour while it lasts, and one mail
     when it is over.
     "#);
+}
+
+#[test]
+fn whatever_is_told_to_be_typed_reaches_this_daemon() {
+    let error = PluginError {
+        plugin: PluginName::new("p"),
+        message: "it broke".to_owned(),
+        recipients: Recipients::Default,
+    };
+    for (input, command) in [
+        (Input::Begin(alert("a")), "sgeventd status"),
+        (Input::Once(alert("a")), "sgeventd status"),
+        (Input::PluginError(error), COMPLAINTS),
+    ] {
+        let way = Way::Config("/srv/x.toml".into());
+        let mut machine = machine_at(&["a@x"], 10, way);
+        let _shown = machine.step(input, at(0));
+        let body = &run(&mut machine, 60_000)[0].1.body;
+        let typed = format!("\n  ssh evt01 {command} -c /srv/x.toml\n");
+        assert!(body.contains(&typed), "{body}");
+    }
 }
 
 #[test]
