@@ -29,7 +29,8 @@ use crate::{
 
 const PLUGINS: usize = 100;
 const BEASTS: [&str; 3] = ["hangs", "floods", "crashes"];
-const ROUNDS: usize = 3;
+/// The p99 of a round goes up and down by half: the middle of three says nothing.
+const ROUNDS: usize = 9;
 /// Events of a portion, and portions a second.
 const PORTION: usize = 10;
 const PACE: Duration = Duration::from_millis(100);
