@@ -12,7 +12,8 @@ use super::{
     types::{Config, StartFrom},
     value::{
         Parsed, boolean, command, duration, json_table, key_source, list, mail_address, map,
-        one_of, path, program, size, some, span, start_from, text, umask, variable, whole,
+        one_of, path, program, size, size_or_zero, some, span, start_from, text, umask, variable,
+        whole,
     },
 };
 use crate::ident::PluginName;
@@ -114,8 +115,8 @@ layer! {
         cpu_time: Duration = Duration::ZERO, duration;
         /// The largest file that it may write, in bytes; none: no bound.
         file_size: Option<u64> = None, some(size);
-        /// The largest core dump, in bytes; none: no core dumps.
-        core: Option<u64> = None, some(size);
+        /// The largest core dump, in bytes; zero: no core dumps.
+        core: u64 = 0, size_or_zero;
     }
 }
 

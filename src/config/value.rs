@@ -78,6 +78,12 @@ pub(super) fn size(field: &Field<'_>) -> Parsed<u64> {
     size.filter(|size| *size > 0).ok_or_else(allowed)
 }
 
+/// A size, or none.
+pub(super) fn size_or_zero(field: &Field<'_>) -> Parsed<u64> {
+    let allowed = || Wrong::allowed(r#"a size such as "64MiB" or "10GiB", "0B" for none"#);
+    field.as_text().and_then(read_size).ok_or_else(allowed)
+}
+
 /// A path; a relative one starts at the file's folder.
 pub(super) fn path(field: &Field<'_>) -> Parsed<PathBuf> {
     let allowed = || Wrong::allowed("a path in quotes");

@@ -28,10 +28,10 @@ const ANSWERS: usize = 64;
 const TALK_PER_SECOND: u32 = 200;
 const TALK_BYTES_PER_SECOND: usize = 512 * 1024;
 /// What is of no use is read no faster, in bytes a second, once so much was read: who floods its pipe must not cost the others a core.
-const NOISE_PER_SECOND: usize = 8 * 1024 * 1024;
-const NOISE_BURST: usize = 16 * 1024 * 1024;
+const NOISE_PER_SECOND: usize = 1024 * 1024;
+const NOISE_BURST: usize = 8 * 1024 * 1024;
 /// So many bytes that are passed over cost as much as one of a line.
-const PASSED_OVER: usize = 16;
+const PASSED_OVER: usize = 128;
 /// Last words are read for so long after the end.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A process that closed a pipe is given so long to end by itself.

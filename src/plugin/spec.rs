@@ -63,7 +63,7 @@ pub fn launch(
             nice: limits.nice,
             cpu_time: Some(limits.cpu_time.as_secs()).filter(|seconds| *seconds > 0),
             file_size: limits.file_size,
-            core: limits.core.unwrap_or(0),
+            core: limits.core,
         },
         fd34: settings.transport == Transport::Fd34,
         // What only the machine can tell is filled in when it is started.

@@ -138,6 +138,7 @@ async fn eight_failures_are_a_crash_loop_which_a_mended_file_ends() {
     let (clock, control) = Interposed::steered(&studio);
     let daemon = clock.start(&studio).await;
     let calm = studio.beats().await;
+    let since = studio.beat();
     studio.replace("plugins/looper.sh", bad, 0o755);
     let mut moved = 0;
     for (restarts, wait) in BACKOFF_MS.into_iter().enumerate() {
@@ -156,6 +157,7 @@ async fn eight_failures_are_a_crash_loop_which_a_mended_file_ends() {
     );
     assert_eq!(report["restarts"], 7, "{report}");
     let during = studio.beats().await;
+    studio.never_stood_still(since);
     site.work(3);
     daemon.delivered(&studio, &site.truth()).await;
     studio.replace("plugins/looper.sh", good, 0o755);

@@ -123,6 +123,7 @@ async fn a_poison_event_is_found_among_others_and_costs_the_plugin_nothing_else(
         })
         .await;
     let calm = studio.beats().await;
+    let since = studio.beat();
     site.work(8);
     let during = studio.beats().await;
     let truth = site.truth();
@@ -133,6 +134,7 @@ async fn a_poison_event_is_found_among_others_and_costs_the_plugin_nothing_else(
             report["counts"]["ok"] == rest && report["dead_letters"] == 1
         })
         .await;
+    studio.never_stood_still(since);
     let times = studio.handed("poisoned");
     let times = times.iter().filter(|id| **id == bad).count();
     assert!(

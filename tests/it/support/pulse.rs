@@ -18,6 +18,9 @@ const TURNS: usize = 3;
 /// What is quicker counts as this: on two cores that many tests share, a process may wait so long for its turn, and no plugin
 /// and no person notices it. A daemon that stands still for a moment is beyond it.
 const UNNOTICED_S: f64 = 0.05;
+/// No single answer may take so long, on a machine that is shared as that is: who waits for a restart or a deadline of another waits
+/// a second or more.
+const STANDSTILL_S: f64 = 0.5;
 
 impl Studio {
     /// With a plugin whose answers are timed.
@@ -40,20 +43,37 @@ impl Studio {
         least
     }
 
+    /// How many answers the pulse has so far.
+    pub(crate) fn beat(&self) -> usize {
+        self.book("pulse").len()
+    }
+
+    /// None of the answers since then was held up for long: for a trouble of a moment, which a p99 passes over.
+    pub(crate) fn never_stood_still(&self, since: usize) {
+        let took = self.took(since);
+        let slowest = took.last().expect("an answer");
+        assert!(
+            *slowest < STANDSTILL_S,
+            "{slowest} s of {} answers",
+            took.len()
+        );
+    }
+
     async fn turn(&self) -> f64 {
-        let from = self.book("pulse").len();
+        let from = self.beat();
         // A question that is not answered holds up all that follow: it is waited for.
-        until("answers of the daemon", || {
-            self.book("pulse").len() >= from + BEATS
-        })
-        .await;
-        let took = self.book("pulse").split_off(from);
-        let mut took: Vec<f64> = took
-            .iter()
-            .filter_map(|line| line["took"].as_f64())
-            .collect();
-        took.sort_by(f64::total_cmp);
+        until("answers of the daemon", || self.beat() >= from + BEATS).await;
+        let took = self.took(from);
         took[(took.len() * 99).div_ceil(100) - 1]
+    }
+
+    /// How long each answer since then took, in seconds, the slowest last.
+    fn took(&self, since: usize) -> Vec<f64> {
+        let book = self.book("pulse").split_off(since);
+        let took = book.iter().filter_map(|line| line["took"].as_f64());
+        let mut took: Vec<f64> = took.collect();
+        took.sort_by(f64::total_cmp);
+        took
     }
 }
 

@@ -48,7 +48,7 @@ async fn floods_stdout() {
     visits(async || {
         let began = tokio::time::Instant::now();
         let seen = is_drained("floods_stdout").await;
-        // Two events with 400 000 lines each: all but the first of them wait for their turn to be read.
+        // Two events with 120 000 lines each: all but the first of them wait for their turn to be read.
         let took = began.elapsed().as_secs_f64();
         assert!(took > 3.0, "who floods waits: {took} s");
         seen

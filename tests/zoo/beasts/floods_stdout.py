@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes 4 MiB of garbage where the protocol should be with each of its first two events, as fast as it goes, and answers behind it."""
+"""Writes 1 MiB of garbage where the protocol should be with each of its first two events, as fast as it goes, and answers behind it."""
 
 import tame
 
@@ -11,7 +11,7 @@ def event(msg):
     global seen
     seen += 1
     if seen <= 2:
-        for _ in range(50):
+        for _ in range(15):
             tame.raw(GARBAGE)
 
 
