@@ -58,6 +58,16 @@ impl PluginName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of a folder of its own: one part of a path, another one for each name.
+    #[must_use]
+    pub fn folder(&self) -> String {
+        let folder = self.0.replace('%', "%25").replace('/', "%2F");
+        match folder.strip_prefix('.') {
+            Some(rest) => format!("%2E{rest}"),
+            None => folder,
+        }
+    }
 }
 
 impl fmt::Debug for PluginName {
@@ -76,3 +86,23 @@ macro_rules! display {
     )*};
 }
 display!(Seq, EventId, Timeline, Generation, PluginName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_plugin_has_a_folder_of_its_own() {
+        for (name, folder) in [
+            ("notes", "notes"),
+            ("with space.v2", "with space.v2"),
+            // Else it would lie in the folder of the plugin `a`.
+            ("a/tmp", "a%2Ftmp"),
+            ("a%2Ftmp", "a%252Ftmp"),
+            ("..", "%2E."),
+            (".hidden", "%2Ehidden"),
+        ] {
+            assert_eq!(PluginName::new(name).folder(), folder);
+        }
+    }
+}

@@ -39,8 +39,10 @@ impl Way {
         let verb = words.strip_prefix("sgeventd ");
         let asks = verb.is_some_and(|verb| ASKING.iter().any(|one| verb.starts_with(one)));
         let flag = match self {
-            Self::Config(file) if asks => format!(" -c {}", word(file)),
-            Self::Socket(socket) if asks => format!(" --socket {}", word(socket)),
+            Self::Config(file) if asks => format!(" -c {}", word(&file.display().to_string())),
+            Self::Socket(socket) if asks => {
+                format!(" --socket {}", word(&socket.display().to_string()))
+            }
             _ => return words.to_owned(),
         };
         let ends = [" -c ", " --socket "].map(|flag| words.find(flag).unwrap_or(words.len()));
@@ -49,14 +51,14 @@ impl Way {
     }
 }
 
-/// A path as a word of a shell, in quotes where it needs them.
-fn word(path: &Path) -> String {
-    let text = path.display().to_string();
+/// A path or a name as a word of a shell, in quotes where it needs them.
+#[must_use]
+pub fn word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
-    if text.chars().all(is_plain) {
-        return text;
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
     }
-    quoted(&text)
+    quoted(text)
 }
 
 /// A word of a shell: nothing in single quotes means anything but a single quote.

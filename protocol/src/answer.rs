@@ -1,7 +1,7 @@
 //! What a plugin may answer to an event, read leniently: whatever came, something is decided.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::error::RpcError;
 
@@ -60,28 +60,30 @@ pub struct Failed {
     pub code: i64,
 }
 
+/// No member is refused for its type: what cannot be used is left out.
 #[derive(Deserialize)]
 struct Wire<'a> {
     #[serde(default, borrow)]
     status: Option<&'a RawValue>,
     #[serde(default)]
-    reason: Option<serde_json::Value>,
+    reason: Option<Value>,
     #[serde(default)]
-    after_ms: Option<f64>,
+    after_ms: Option<Value>,
     #[serde(default)]
-    errors: Vec<serde_json::Value>,
+    errors: Option<Value>,
     #[serde(default, borrow)]
     progress: Option<&'a RawValue>,
 }
 
+/// As [`Wire`].
 #[derive(Deserialize, Default)]
 struct WireData {
     #[serde(default, rename = "type")]
-    kind: Option<String>,
+    kind: Option<Value>,
     #[serde(default)]
-    traceback: Option<String>,
+    traceback: Option<Value>,
     #[serde(default)]
-    locals: Option<serde_json::Value>,
+    locals: Option<Value>,
     #[serde(default)]
     progress: Option<Box<RawValue>>,
 }
@@ -103,14 +105,24 @@ impl Answer {
         let reason = wire.reason.as_ref().map(words);
         match wire.status.map(RawValue::get) {
             None | Some("null" | r#""ok""#) => Self::Ok {
-                errors: wire.errors.iter().map(words).collect(),
+                errors: match wire.errors {
+                    Some(Value::Array(all)) => all.iter().map(words).collect(),
+                    Some(Value::String(one)) => vec![one],
+                    _ => Vec::new(),
+                },
             },
             Some(r#""skip""#) => Self::Skip { reason },
-            Some(r#""retry""#) => Self::Retry {
-                after_ms: wire.after_ms.map(clamp),
-                reason,
-                progress: wire.progress.and_then(bounded),
-            },
+            Some(r#""retry""#) => {
+                let (progress, dropped) = bounded(wire.progress);
+                Self::Retry {
+                    after_ms: wire.after_ms.and_then(|ms| ms.as_f64()).map(clamp),
+                    reason: match (reason, dropped) {
+                        (Some(reason), Some(dropped)) => Some(format!("{reason} ({dropped})")),
+                        (reason, dropped) => reason.or(dropped),
+                    },
+                    progress,
+                }
+            }
             Some(r#""dead""#) => Self::Dead { reason },
             Some(_) => odd(result),
         }
@@ -121,11 +133,14 @@ impl Answer {
     pub fn from_error(error: &RpcError) -> Self {
         let data = error.data.as_ref().map(|raw| raw.get()).unwrap_or_default();
         let data: WireData = serde_json::from_str(data).unwrap_or_default();
-        let progress = data.progress.as_deref().and_then(bounded);
+        let (progress, dropped) = bounded(data.progress.as_deref());
         Self::Failed(Box::new(Failed {
-            message: error.message.clone(),
-            kind: data.kind,
-            traceback: data.traceback,
+            message: match dropped {
+                Some(dropped) => format!("{} ({dropped})", error.message),
+                None => error.message.clone(),
+            },
+            kind: data.kind.as_ref().map(words),
+            traceback: data.traceback.as_ref().map(lines),
             locals: data.locals.as_ref().map(words),
             progress,
             code: error.code,
@@ -133,9 +148,18 @@ impl Answer {
     }
 }
 
-fn bounded(progress: &RawValue) -> Option<String> {
-    let json = progress.get();
-    (json != "null" && json.len() <= PROGRESS_MAX).then(|| json.to_owned())
+/// What is kept, and what is to be said when it is too long.
+fn bounded(progress: Option<&RawValue>) -> (Option<String>, Option<String>) {
+    match progress.map(RawValue::get).filter(|json| *json != "null") {
+        Some(json) if json.len() > PROGRESS_MAX => {
+            let bytes = json.len();
+            let dropped = format!(
+                "its progress of {bytes} bytes is dropped; allowed: {PROGRESS_MAX} bytes of JSON"
+            );
+            (None, Some(dropped))
+        }
+        kept => (kept.map(str::to_owned), None),
+    }
 }
 
 fn clamp(ms: f64) -> u64 {
@@ -148,10 +172,21 @@ fn clamp(ms: f64) -> u64 {
     ms
 }
 
-fn words(value: &serde_json::Value) -> String {
+fn words(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Some give a traceback as a list of lines.
+fn lines(value: &Value) -> String {
+    match value {
+        Value::Array(all) => {
+            let lines: Vec<String> = all.iter().map(words).collect();
+            lines.join("\n")
+        }
+        other => words(other),
+    }
 }
 
 fn odd(result: &str) -> Answer {
@@ -178,6 +213,26 @@ mod tests {
             (r#"{"status":"ok"}"#, ok()),
             (r#"{"handled":3}"#, ok()),
             (r#"{"status": null}"#, ok()),
+            (r#"{"status":"ok","errors":null}"#, ok()),
+            (r#"{"errors":7,"after_ms":"soon"}"#, ok()),
+            (
+                r#"{"errors":"no such shot"}"#,
+                Answer::Ok {
+                    errors: vec!["no such shot".into()],
+                },
+            ),
+            (
+                r#"{"status":"dead","errors":null,"after_ms":"x"}"#,
+                Answer::Dead { reason: None },
+            ),
+            (
+                r#"{"status":"retry","after_ms":"soon"}"#,
+                Answer::Retry {
+                    after_ms: None,
+                    reason: None,
+                    progress: None,
+                },
+            ),
             (
                 r#"{"status":"ok","errors":["a",{"b":1}]}"#,
                 Answer::Ok {
@@ -233,7 +288,6 @@ mod tests {
             "[]",
             r#"{"status":"fine"}"#,
             r#"{"status":7}"#,
-            r#"{"errors":7}"#,
         ] {
             let Answer::Failed(failed) = Answer::from_result(result) else {
                 panic!("{result}")
@@ -243,7 +297,24 @@ mod tests {
     }
 
     #[test]
-    fn progress_beyond_its_size_is_dropped() {
+    fn what_a_failure_tells_is_kept_whatever_its_types() {
+        let data = r#"{"type":7,"traceback":["l1","l2"],"locals":{"a":1},"progress":{"done":2}}"#;
+        let error = RpcError {
+            code: -32000,
+            message: "x".into(),
+            data: RawValue::from_string(data.to_owned()).ok(),
+        };
+        let Answer::Failed(failed) = Answer::from_error(&error) else {
+            panic!("a failure")
+        };
+        assert_eq!(failed.kind.as_deref(), Some("7"));
+        assert_eq!(failed.traceback.as_deref(), Some("l1\nl2"));
+        assert_eq!(failed.locals.as_deref(), Some(r#"{"a":1}"#));
+        assert_eq!(failed.progress.as_deref(), Some(r#"{"done":2}"#));
+    }
+
+    #[test]
+    fn progress_beyond_its_size_is_dropped_and_that_is_told() {
         let error = |size: usize| RpcError {
             code: -32000,
             message: "x".into(),
@@ -252,11 +323,15 @@ mod tests {
             )
             .ok(),
         };
-        let progress = |error: &RpcError| match Answer::from_error(error) {
-            Answer::Failed(failed) => failed.progress,
+        let failed = |error: &RpcError| match Answer::from_error(error) {
+            Answer::Failed(failed) => failed,
             other => panic!("{other:?}"),
         };
-        assert!(progress(&error(PROGRESS_MAX - 2)).is_some());
-        assert!(progress(&error(PROGRESS_MAX)).is_none());
+        let kept = failed(&error(PROGRESS_MAX - 2));
+        assert_eq!((kept.progress.is_some(), &*kept.message), (true, "x"));
+        let dropped = failed(&error(PROGRESS_MAX));
+        assert_eq!(dropped.progress, None);
+        let told = "x (its progress of 4098 bytes is dropped; allowed: 4096 bytes of JSON)";
+        assert_eq!(dropped.message, told);
     }
 }

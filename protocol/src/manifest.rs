@@ -189,7 +189,7 @@ impl Reader {
             permissions: permissions
                 .map(|map| self.permissions(map))
                 .unwrap_or_default(),
-            emails: alerts.and_then(|alerts| alerts.get("emails")).cloned(),
+            emails: alerts.and_then(|alerts| self.emails(alerts)),
             watch: self.texts(map, "", "watch").unwrap_or_default(),
             raw: value.clone(),
         }
@@ -310,6 +310,15 @@ impl Reader {
                 .and_then(|n| n.try_into().ok()),
             on_error: self.word(map, "delivery", "on_error", &on_error),
         }
+    }
+
+    fn emails(&mut self, alerts: &Map<String, Value>) -> Option<Value> {
+        let words = "true, false, or a list of mail addresses";
+        self.read(alerts, "alerts", "emails", words, |value| match value {
+            Value::Bool(_) => Some(value.clone()),
+            Value::Array(all) if all.iter().all(Value::is_string) => Some(value.clone()),
+            _ => None,
+        })
     }
 
     fn permissions(&mut self, map: &Map<String, Value>) -> Permissions {
@@ -465,7 +474,7 @@ mod tests {
     fn every_mistake_is_told_at_once() {
         let error = serde_json::from_str::<Manifest>(
             r#"{"version":2,"subscriptions":[{"events":{"A":"sg_status_list"},"where":[["nope","is",1],["id","like",1],["id"]]}],
-              "delivery":{"order":"random","max_in_flight":0}}"#,
+              "delivery":{"order":"random","max_in_flight":0},"alerts":{"emails":"td@studio.example"}}"#,
         )
         .expect_err("mistakes")
         .to_string();
@@ -477,6 +486,7 @@ mod tests {
             "where[2]",
             "delivery.order",
             "max_in_flight",
+            "`alerts.emails` is \"td@studio.example\"; allowed: true, false, or a list of mail addresses",
         ] {
             assert!(error.contains(part), "{part} in {error}");
         }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     admin::{AdminClient as _, Enabled},
     ident::PluginName,
+    way::word,
 };
 
 /// Runs a verb of `plugins`.
@@ -29,7 +30,7 @@ async fn enable(args: &EnableArgs) -> Result<Exit, Failure> {
         data(&json(&enabled)?);
     } else {
         data(&words(&args.name, &enabled));
-        let disable = format!("sgeventd plugins disable {}", args.name);
+        let disable = format!("sgeventd plugins disable {}", word(&args.name));
         let redrive = enabled
             .dead_letter
             .map(|letter| format!("sgeventd dead redrive {letter}"));
@@ -62,7 +63,7 @@ async fn disable(args: &DisableArgs) -> Result<Exit, Failure> {
         .await;
     done.map_err(|error| reach::failed(&error))?;
     data(&format!("{} is disabled; its events wait", args.name));
-    let enable = format!("sgeventd plugins enable {}", args.name);
+    let enable = format!("sgeventd plugins enable {}", word(&args.name));
     talk(&format!("undo: {}", reach::command(&args.reach, &enable)));
     Ok(Exit::Done)
 }

@@ -1,6 +1,8 @@
 //! `run`: the daemon in the foreground, until SIGTERM or Ctrl-C.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     Exit,
@@ -58,6 +60,7 @@ async fn serve(config: Config, guard: &telemetry::Guard) -> Result<(), DaemonErr
     let mut term = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let _heard = meaningless().map_err(failed)?;
     let (site, dir) = (config.site.url.clone(), config.state.dir.clone());
     let mut daemon = Box::pin(Daemon::start(config, guard)).await?;
     tracing::info!(%site, dir = %dir.display(), version = env!("CARGO_PKG_VERSION"), "sgeventd runs");
@@ -77,6 +80,25 @@ async fn serve(config: Config, guard: &telemetry::Guard) -> Result<(), DaemonErr
     daemon.stop().await?;
     tracing::info!("sgeventd has stopped");
     Ok(())
+}
+
+/// Hears signals that mean nothing to us: they end a program that does not, and a plugin of our own user may send them. They are
+/// handled, not ignored, for what is ignored is ignored in children, too.
+fn meaningless() -> io::Result<Vec<Signal>> {
+    use nix::libc;
+    let plain = [
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGALRM,
+        libc::SIGVTALRM,
+        libc::SIGPROF,
+        libc::SIGIO,
+        libc::SIGPWR,
+        libc::SIGSTKFLT,
+    ];
+    let all = plain.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX());
+    all.map(|number| signal(SignalKind::from_raw(number)))
+        .collect()
 }
 
 /// What it ended with, as the exit codes of all commands.

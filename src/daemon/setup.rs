@@ -25,7 +25,7 @@ pub(super) fn of(herd: &Herd, found: &Found, after: Vec<watch::Receiver<Seq>>) -
     let effective = config.plugin(&found.name, found.path_index);
     let are_emails_given = effective.origins.contains_key("emails");
     let settings = effective.settings;
-    let root = config.state.dir.join("plugins").join(found.name.as_str());
+    let root = config.state.dir.join("plugins").join(found.name.folder());
     let (data, tmp) = (root.join("data"), root.join("tmp"));
     let places = Places {
         data: &data,

@@ -16,6 +16,7 @@ use crate::{
         Journal,
         retention::{Policy, Report, Retention},
     },
+    way::word,
 };
 
 /// Retention looks this often.
@@ -97,7 +98,7 @@ fn tell(alerts: &Alerts, report: &Report) {
         );
         alerts.once(Alert {
             plugin: Some(plugin.clone()),
-            remedy: format!("sgeventd dead list --plugin {plugin}"),
+            remedy: format!("sgeventd dead list --plugin {}", word(plugin.as_str())),
             ..Alert::new(key, "orphan", Grade::Warning, sentence)
         });
     }

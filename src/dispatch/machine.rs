@@ -306,6 +306,12 @@ impl Machine {
         Some((open.event.facts.event_id, open.entry.attempts, error))
     }
 
+    /// When that event is tried again, by the wall clock: for people, who are told nothing new while it waits.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<Unix> {
+        self.open.retrying()?.entry.next_at
+    }
+
     /// The next event to hand out, if one may go.
     pub fn poll_delivery(&mut self, now: Now) -> Option<Delivery> {
         let window = if self.suspects.is_empty() {

@@ -1,6 +1,6 @@
 //! Why a program cannot be started, in a sentence with the remedy. Reads the program's first bytes; blocks on disk.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
+use std::{ffi::OsStr, fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use nix::sys::signal::Signal;
 
@@ -90,6 +90,44 @@ pub(super) fn limit_met(exit: Exit, words: &[String], limits: &Limits) -> Option
     }
 }
 
+/// Why `env` found nothing to run for a script, as far as the script's first line tells; `search` is the `PATH` of its process.
+#[must_use]
+pub(super) fn broken_script(path: &Path, search: &OsStr) -> Option<String> {
+    let head = head(path);
+    let text = head.strip_prefix(b"#!")?;
+    let line = first_line(text);
+    if line.ends_with(b"\r") {
+        return Some(script(path, text, &io::ErrorKind::NotFound.into()));
+    }
+    let line = String::from_utf8_lossy(line);
+    let program = sought_by_env(&line)?;
+    let mut folders = std::env::split_paths(search);
+    if folders.any(|folder| folder.join(program).is_file()) {
+        return None;
+    }
+    Some(format!(
+        "the program {program}, which the first line of {} names, is not found on PATH, which is {}",
+        path.display(),
+        search.display()
+    ))
+}
+
+/// The program that a first line has `env` search for on `PATH`.
+fn sought_by_env(line: &str) -> Option<&str> {
+    let (env, rest) = line.trim().split_once(char::is_whitespace)?;
+    if Path::new(env).file_name()? != "env" {
+        return None;
+    }
+    let rest = rest.trim();
+    let program = match rest.strip_prefix("-S") {
+        Some(words) => words.split_whitespace().find(|word| !word.contains('='))?,
+        // The kernel hands over all that follows as one word.
+        None => rest,
+    };
+    let is_sought = !program.starts_with('-') && !program.contains('/');
+    is_sought.then_some(program)
+}
+
 fn exec(path: &Path, source: &io::Error) -> String {
     let shown = path.display();
     let Ok(meta) = fs::metadata(path) else {
@@ -103,8 +141,8 @@ fn exec(path: &Path, source: &io::Error) -> String {
         return format!("{shown} is not executable: chmod +x {shown}");
     }
     let head = head(path);
-    if let Some(line) = head.strip_prefix(b"#!") {
-        return script(path, line, source);
+    if let Some(text) = head.strip_prefix(b"#!") {
+        return script(path, text, source);
     }
     if head.starts_with(b"\x7fELF") {
         return elf(path, &head, source);
@@ -139,9 +177,14 @@ fn unbuilt(path: &Path) -> Option<String> {
     ))
 }
 
-fn script(path: &Path, line: &[u8], source: &io::Error) -> String {
+fn first_line(text: &[u8]) -> &[u8] {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    lines.next().unwrap_or_default()
+}
+
+fn script(path: &Path, text: &[u8], source: &io::Error) -> String {
     let shown = path.display();
-    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = first_line(text);
     if line.ends_with(b"\r") {
         return format!(
             "{shown} has Windows line ends, so its interpreter is not found: sed -i 's/\\r$//' {shown}"
@@ -273,6 +316,45 @@ mod tests {
             let said = said(program);
             let end = format!("is not built: cd {folder} && {how}");
             assert!(said.ends_with(&end), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_with_which_env_finds_nothing_is_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        fs::write(dir.path().join("python9"), "").expect("a file");
+        let path = dir.path().join("script");
+        let sed = format!("sed -i 's/\\r$//' {}", path.display());
+        for (text, part) in [
+            ("#!/usr/bin/env python9\r\nx = 1\r\n", Some(sed.as_str())),
+            ("#!/usr/bin/env nosuch\r\n", Some("Windows line ends")),
+            ("#!/usr/bin/env python9\nx = 1\r\n", None),
+            (
+                "#!/usr/bin/env nosuch\n",
+                Some("the program nosuch, which the first line of"),
+            ),
+            ("#! /usr/bin/env  nosuch \n", Some("the program nosuch, ")),
+            (
+                "#!/usr/bin/env python9 -u\n",
+                Some("the program python9 -u, "),
+            ),
+            ("#!/usr/bin/env -S python9 -u\n", None),
+            (
+                "#!/usr/bin/env -S A=b nosuch -u\n",
+                Some("the program nosuch, "),
+            ),
+            ("#!/usr/bin/env -i nosuch\n", None),
+            ("#!/usr/bin/env\n", None),
+            ("#!/bin/sh\nnosuch\n", None),
+            ("\x7fELF", None),
+        ] {
+            fs::write(&path, text).expect("a file");
+            let said = broken_script(&path, dir.path().as_os_str());
+            let is_right = match part {
+                Some(part) => said.as_ref().is_some_and(|said| said.contains(part)),
+                None => said.is_none(),
+            };
+            assert!(is_right, "{text}: {said:?}");
         }
     }
 

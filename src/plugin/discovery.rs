@@ -8,6 +8,7 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    string::FromUtf8Error,
 };
 
 use super::file::{self, Sample, sample};
@@ -115,8 +116,18 @@ fn cached(judged: &mut Judged, path: &Path, folder: &Path) -> Result<Found, Stri
     result
 }
 
+/// The name of a file or folder; one that nobody can type or print is no name of a plugin.
+fn typed(path: &Path) -> Result<&str, String> {
+    let name = path.file_name().unwrap_or_default();
+    let name = name.to_str().ok_or("its name is not UTF-8")?;
+    if name.contains(char::is_control) {
+        return Err("its name has control characters".to_owned());
+    }
+    Ok(name)
+}
+
 fn judge(path: &Path, folder: &Path) -> Result<Found, String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = typed(path)?;
     if name.starts_with('.') {
         return Err("its name begins with a dot".to_owned());
     }
@@ -141,7 +152,7 @@ fn judge(path: &Path, folder: &Path) -> Result<Found, String> {
     let meta = fs::metadata(path).map_err(|error| format!("cannot be read: {}", why(&error)))?;
     if meta.is_dir() {
         let (command, watch) = folder_manifest(path)?;
-        let mut one = found(&name, command, path);
+        let mut one = found(name, command, path);
         one.watch = watch;
         complete(&mut one);
         return Ok(one);
@@ -174,7 +185,7 @@ const KEYS: [&str; 2] = ["command", "watch"];
 /// `plugin.toml` of a folder: `command`, relative to it, and `watch`.
 fn folder_manifest(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> {
     let manifest = folder.join("plugin.toml");
-    let text = file::text(&manifest).map_err(|_| "a folder without plugin.toml".to_owned())?;
+    let text = file::text(&manifest).map_err(|error| no_manifest(&error))?;
     let document: toml_edit::DocumentMut = text
         .parse()
         .map_err(|error| format!("{}: {error}", manifest.display()))?;
@@ -205,6 +216,19 @@ fn folder_manifest(folder: &Path) -> Result<(Vec<String>, Vec<String>), String> 
         ));
     }
     Ok((command, list("watch")?))
+}
+
+/// Why the text of a `plugin.toml` is not there.
+fn no_manifest(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return "a folder without plugin.toml".to_owned();
+    }
+    let what = match error.get_ref() {
+        Some(inner) if inner.is::<FromUtf8Error>() => "it is not UTF-8 text".to_owned(),
+        Some(inner) => format!("it is {inner}"),
+        None => why(error),
+    };
+    format!("plugin.toml cannot be read: {what}")
 }
 
 /// Finds the main file of a command, what it is written in, and makes an interpreter's script absolute: the process starts
@@ -304,7 +328,10 @@ fn language(file: &Path) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{
+        ffi::OsStr,
+        os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
+    };
 
     use super::*;
 
@@ -368,6 +395,58 @@ mod tests {
         assert!(!reason("other").contains("did you mean"));
         assert_eq!(not_plugins.len(), 9);
         assert!(discover(&dir.path().join("gone"), &mut Judged::new()).is_err());
+    }
+
+    #[test]
+    fn a_plugin_toml_that_cannot_be_read_is_not_one_that_is_missing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| dir.path().join(name).join("plugin.toml");
+        for name in ["none", "latin", "pipe"] {
+            fs::create_dir(dir.path().join(name)).expect("a folder");
+        }
+        fs::write(at("latin"), b"command = ['caf\xe9']\n").expect("a file");
+        nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        fs::create_dir_all(at("nested")).expect("a folder");
+        for (name, expected) in [
+            ("none", "a folder without plugin.toml"),
+            ("latin", "plugin.toml cannot be read: it is not UTF-8 text"),
+            (
+                "pipe",
+                "plugin.toml cannot be read: it is not a regular file",
+            ),
+            (
+                "nested",
+                "plugin.toml cannot be read: it is not a regular file",
+            ),
+        ] {
+            let why = look_at(&dir.path().join(name)).expect_err("no plugin");
+            assert_eq!(why, expected, "{name}");
+        }
+        // Root may read everything.
+        let denied = no_manifest(&io::ErrorKind::PermissionDenied.into());
+        assert_eq!(
+            denied,
+            "plugin.toml cannot be read: this user may not read it"
+        );
+    }
+
+    #[test]
+    fn a_name_that_nobody_can_type_is_no_plugins() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let at = |name: &[u8]| dir.path().join(OsStr::from_bytes(name));
+        let controls = "its name has control characters";
+        for (name, expected) in [
+            (&b"a\nb.sh"[..], Some(controls)),
+            (&b"a\x1b[2Jb.sh"[..], Some(controls)),
+            (&b"caf\xe9.sh"[..], Some("its name is not UTF-8")),
+            ("with space é.sh".as_bytes(), None),
+        ] {
+            put(&at(name), "#!/bin/sh\n", 0o755);
+            let mut judged = Judged::new();
+            let (_, not_plugins) = discover(dir.path(), &mut judged).expect("a folder");
+            let reason = not_plugins.get(&at(name)).map(String::as_str);
+            assert_eq!(reason, expected, "{}", name.escape_ascii());
+        }
     }
 
     #[test]

@@ -98,16 +98,13 @@ impl Flights {
         self.open.remove(&id).map(|open| (open, ended))
     }
 
-    /// A call was made for it.
-    pub fn call_begun(&mut self, id: u64) {
-        if let Some(open) = self.open.get_mut(&id)
-            && open.held.is_none()
-        {
-            open.calls += 1;
-        }
+    /// A call was made for it; false when it is answered, or none of these: the call holds nothing up then.
+    pub fn call_begun(&mut self, id: u64) -> bool {
+        let waits = self.open.get_mut(&id).filter(|open| open.held.is_none());
+        waits.map(|open| open.calls += 1).is_some()
     }
 
-    /// A call is over: with the last one an event that was answered meanwhile is over.
+    /// A call that had begun for it is over: with the last one an event that was answered meanwhile is over.
     pub fn call_over(&mut self, id: u64) -> Option<(Open, Disposition)> {
         let open = self.open.get_mut(&id)?;
         open.calls = open.calls.saturating_sub(1);
@@ -243,6 +240,10 @@ pub fn is_charged(is_site_away: bool, is_cut: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        event::{Body, parse},
+        ident::{Seq, Timeline},
+    };
 
     #[test]
     fn a_pause_leaves_a_plugin_the_time_that_it_had() {
@@ -252,6 +253,25 @@ mod tests {
             assert_eq!(moved, Duration::from_millis(moved_ms), "{now}");
         }
         assert_eq!(lateness(asleep, None, Mono(90_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_call_after_the_answer_neither_holds_its_event_nor_frees_it() {
+        let row = r#"{"id":7,"event_type":"T"}"#;
+        let (facts, body) = parse(Timeline(0), row).expect("a row");
+        let event = Event {
+            seq: Seq(7),
+            facts: facts.into(),
+            body: Body::Here(body),
+        };
+        let mut flights = Flights::default();
+        flights.begin(3, event.into(), Duration::from_secs(1), Mono(0));
+        assert!(!flights.call_begun(4), "nobody has it");
+        assert!(flights.call_begun(3));
+        assert!(flights.answered(3, Disposition::Ok).is_none(), "it waits");
+        assert!(!flights.call_begun(3), "it is answered");
+        let over = flights.call_over(3);
+        assert!(over.is_some_and(|(open, _)| open.event.seq == Seq(7)));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct PluginReport {
     pub since: Unix,
     /// True when a person need not look.
     pub ok: bool,
-    /// Why it is not ok, as a sentence.
+    /// Why it is not ok, as a sentence; of one that retries, with the time of the next attempt.
     pub reason: Option<String>,
     /// The one command, or act, that ends it as a rule.
     pub remedy: Option<String>,

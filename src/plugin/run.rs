@@ -75,7 +75,7 @@ impl StartTurn {
 pub(super) struct Call {
     /// Tells it from a later one under the same id.
     pub(super) number: u64,
-    /// The request of the event that it belongs to.
+    /// The request of the event that waits for it.
     pub(super) parent: Option<u64>,
     pub(super) task: AbortHandle,
 }

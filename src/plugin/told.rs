@@ -5,6 +5,7 @@ use crate::{
     alert::{Alert, CauseKey, Grade},
     ident::{EventId, PluginName},
     journal::NewDead,
+    way::word,
 };
 
 /// The alerts that end when a plugin works again, by the last part of their keys.
@@ -14,7 +15,7 @@ pub const LASTING: [&str; 5] = ["start", "disabled", "invalid", "unkillable", "m
 #[must_use]
 pub fn ways_out(plugin: &PluginName, cause: &Cause, file: &str) -> Vec<String> {
     let edit = by_mending(file, &cause.sentence());
-    let enable = format!("sgeventd plugins enable {plugin}");
+    let enable = enabling(plugin);
     match cause {
         Cause::Operator => vec![enable],
         Cause::Itself(_) => vec![enable, edit],
@@ -24,6 +25,10 @@ pub fn ways_out(plugin: &PluginName, cause: &Cause, file: &str) -> Vec<String> {
         }
         Cause::Manifest(_) | Cause::CrashLoop(_) | Cause::Failing(_) => vec![edit, enable],
     }
+}
+
+fn enabling(plugin: &PluginName) -> String {
+    format!("sgeventd plugins enable {}", word(plugin.as_str()))
 }
 
 /// What ends most troubles of a plugin.
@@ -69,7 +74,7 @@ pub fn disabled(plugin: &PluginName, cause: &Cause, file: &str) -> Alert {
     let sentence = format!("{plugin} is disabled: {}", first_line(&cause.sentence()));
     let remedy = match cause {
         Cause::Manifest(_) => format!("edit {file}"),
-        _ => format!("sgeventd plugins enable {plugin}"),
+        _ => enabling(plugin),
     };
     lasting(plugin, "disabled", sentence, by_itself, remedy)
 }
@@ -146,7 +151,7 @@ pub fn dead_letter(plugin: &PluginName, event_id: Option<EventId>, dead: &NewDea
         plugin: Some(plugin.clone()),
         excerpt: Some(dead.error.to_string()),
         by_itself: "The event is kept as a dead letter; the plugin goes on.".to_owned(),
-        remedy: format!("sgeventd dead list --plugin {plugin}"),
+        remedy: format!("sgeventd dead list --plugin {}", word(plugin.as_str())),
         ..Alert::new(key, "dead_letter", Grade::Error, sentence)
     }
 }
@@ -175,4 +180,25 @@ fn lasting(
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_word_of_a_command() {
+        for (name, shown) in [
+            ("render_submit", "render_submit"),
+            ("a/b-c.2", "a/b-c.2"),
+            ("é", "é"),
+            ("with space", "'with space'"),
+            ("it's", r"'it'\''s'"),
+            ("$(x)", "'$(x)'"),
+            ("", "''"),
+        ] {
+            let ways = ways_out(&PluginName::new(name), &Cause::Operator, "/p/a.py");
+            assert_eq!(ways, [format!("sgeventd plugins enable {shown}")]);
+        }
+    }
 }

@@ -13,6 +13,7 @@ use sgeventd_protocol::{
 };
 
 use super::{
+    arguments,
     broker::{Broker, Observer, Origin},
     caller::Caller,
     error::RpcError,
@@ -194,8 +195,8 @@ fn meta<'a>(method: &str, params: &'a RawValue) -> Result<Meta<'a>, RpcError> {
         #[serde(borrow, default, rename = "_meta")]
         meta: Option<Meta<'a>>,
     }
-    let params: Params<'_> = serde_json::from_str(params.get())
-        .map_err(|error| RpcError::params(method, format!("`_meta`: {error}")))?;
+    let params: Params<'_> =
+        arguments::read(params.get()).map_err(|what| RpcError::params(method, what))?;
     Ok(params.meta.unwrap_or_default())
 }
 

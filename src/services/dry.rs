@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::sugar::json::{Members, text};
+use super::{
+    arguments::read,
+    sugar::json::{Members, text},
+};
 
 /// Ids for rows that do not exist, -1 and below.
 #[derive(Debug, Default)]
@@ -68,10 +71,6 @@ pub(super) fn answer(
         _ => "null".to_owned(),
     };
     RawValue::from_string(answer).map_err(|error| error.to_string())
-}
-
-fn read<'a, T: Deserialize<'a>>(payload: &'a str) -> Result<T, String> {
-    serde_json::from_str(payload).map_err(|error| error.to_string())
 }
 
 fn one(verb: &str, write: &Write<'_>, ids: &NegativeIds) -> String {

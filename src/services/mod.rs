@@ -11,6 +11,7 @@
 //!
 //! Never: the pipe, ids of requests but those of open events, a key, a decision about an event's fate.
 
+mod arguments;
 mod broker;
 mod call;
 mod caller;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sgeventd_protocol::message;
 
+use super::arguments;
 use crate::secret::shown;
 
 /// The longest pause that a plugin may ask for.
@@ -127,8 +128,7 @@ fn read(method: &str, params: Option<&RawValue>) -> Result<Notice, String> {
 }
 
 fn typed<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, String> {
-    let text = params.map_or("{}", RawValue::get);
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    arguments::read(params.map_or("{}", RawValue::get))
 }
 
 /// The names that logging libraries use; an unknown one is no reason to lose the line.

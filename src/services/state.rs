@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{json, value::RawValue};
 use sgeventd_protocol::ErrorCode;
 
-use super::error::RpcError;
+use super::{arguments, error::RpcError};
 use crate::ident::PluginName;
 
 /// The largest value.
@@ -74,8 +74,8 @@ pub(super) async fn answer(
     method: &str,
     params: &RawValue,
 ) -> Result<Box<RawValue>, RpcError> {
-    let params: Params<'_> = serde_json::from_str(params.get())
-        .map_err(|error| RpcError::params(method, error.to_string()))?;
+    let params: Params<'_> =
+        arguments::read(params.get()).map_err(|what| RpcError::params(method, what))?;
     let key = &*params.key;
     if key.is_empty() || key.len() > KEY_BYTES {
         let found = key.len();

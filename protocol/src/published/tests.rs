@@ -266,7 +266,7 @@ proptest! {
         prop_assert_eq!(is_valid, read.is_ok(), "{} {:?}", manifest, read.err());
     }
 
-    /// An answer that the schema refuses is a failure, and no other.
+    /// An answer whose status the schema refuses is a failure, and no other: for the type of another member nothing is done again.
     #[test]
     fn schema_and_reader_agree_about_answers(
         status in prop_oneof![Just(json!("ok")), Just(json!("skip")), Just(json!("retry")), Just(json!("dead")), Just(json!("fine")), Just(json!(7)), Just(json!(null))],
@@ -284,6 +284,7 @@ proptest! {
         }
         let is_valid = VALID.with(|valid| valid.is_valid(&answer));
         let is_failed = matches!(Answer::from_result(&answer.to_string()), Answer::Failed(_));
-        prop_assert_eq!(is_valid, !is_failed, "{}", answer);
+        let is_lenient = answer["after_ms"] == "soon";
+        prop_assert_eq!(is_valid, !is_failed && !is_lenient, "{}", answer);
     }
 }

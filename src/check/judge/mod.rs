@@ -17,6 +17,7 @@ use super::{
     rule::{self, Rule},
     transcript::{Transcript, Waiting, shortened},
 };
+use crate::site::permissions::Granted;
 
 /// Of one rule so many findings are told; more say nothing new.
 const EACH_MAX: usize = 3;
@@ -151,10 +152,16 @@ pub(super) fn greeting(outcome: &Result<String, RpcError>) -> Result<Greeting, B
     let raw = RawValue::from_string(text.clone()).map_err(|error| error.to_string());
     let read = raw.and_then(|raw| handshake::initialized(Ok(raw)));
     match read {
-        Ok((manifest, raw)) => Ok(Greeting {
-            manifest,
-            raw: raw.into(),
-        }),
+        Ok((manifest, raw)) => match Granted::new(manifest.permissions.sg.as_deref(), None) {
+            Ok(_) => Ok(Greeting {
+                manifest,
+                raw: raw.into(),
+            }),
+            Err(error) => {
+                let what = format!("`permissions.sg`: {error}");
+                Err(Box::new(Finding::fault(&rule::MANIFEST, what).came(came)))
+            }
+        },
         Err(error) => Err(Box::new(Finding::fault(&rule::MANIFEST, error).came(came))),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use sgeventd_protocol::{Answer, ErrorCode};
 
-use super::{Finding, Weight, greeting, seconds, unmet};
+use super::{Finding, Weight, greeting, seconds, unmet, wire::parent};
 use crate::{
     check::{
         rule::{self, Rule},
@@ -356,12 +356,22 @@ fn early(transcript: &Transcript) -> Vec<Finding> {
         .asked()
         .filter(|asked| asked.method == "event")
         .collect();
+    let greeting = transcript.greeting().map(greeting).and_then(Result::ok);
+    // Its nameless calls may be nobody's.
+    let has_background =
+        greeting.is_some_and(|it| it.manifest.permissions.background == Some(true));
     let mut findings = Vec::new();
     for event in events {
         let Some((answered, _)) = transcript.answers(event.id).next() else {
             continue;
         };
-        let between = |call: &Asked<'_>| call.at > event.at && call.at < answered;
+        let between = |call: &Asked<'_>| {
+            let is_its_own = match parent(*call) {
+                Some(parent) => parent == event.id,
+                None => !has_background,
+            };
+            is_its_own && call.at > event.at && call.at < answered
+        };
         let is_open = |call: &Asked<'_>| {
             let answer = transcript.answer_to(*call);
             answer.is_none_or(|(at, _)| at > answered)

@@ -97,11 +97,25 @@ const HELLO: [&str; 4] = [
 const EVENT: &str = r#"→ {"id":3,"method":"event","params":{}}"#;
 const OK: &str = r#"← {"id":3,"result":{"status":"ok"}}"#;
 const CALL: &str = r#"← {"id":7,"method":"sg.find","params":{"_meta":{"parent":3}}}"#;
+const NAMELESS: &str = r#"← {"id":7,"method":"sg.find","params":{}}"#;
 const ROWS: &str = r#"→ {"id":7,"result":[]}"#;
 
 /// After a good handshake.
 fn after(story: &[&str]) -> Transcript {
     told(&[&HELLO, story].concat())
+}
+
+#[test]
+fn a_nameless_call_of_one_that_may_call_in_the_background_ends_no_event_early() {
+    let background =
+        r#"← {"id":1,"result":{"protocol":1,"manifest":{"permissions":{"background":true}}}}"#;
+    let mut hello = HELLO;
+    hello[1] = background;
+    for (call, expected) in [(NAMELESS, &[][..]), (CALL, &["ends-early"])] {
+        let story = [&hello[..], &[EVENT, call, OK, ROWS]].concat();
+        let found = runs::late_calls(&told(&story)).expect("a judgement");
+        assert_eq!(rules(&found), expected, "{call}");
+    }
 }
 
 /// The rules of faults; notes with a question mark.
@@ -141,6 +155,10 @@ fn what_a_handshake_comes_to() {
         (answered(r#""result":{"protocol":2}"#), &["version"]),
         (answered(r#""result":{"protocol":"1"}"#), &["version"]),
         (answered(r#""result":{"manifest":{}}"#), &["version"]),
+        (
+            answered(r#""result":{"protocol":1,"manifest":{"permissions":{"sg":["fnid"]}}}"#),
+            &["manifest"],
+        ),
         (
             answered(r#""result":{"protocol":1,"manifest":{"delivery":{"order":"random"}}}"#),
             &["manifest"],
@@ -251,6 +269,11 @@ fn what_a_run_comes_to() {
         (runs::late_calls, &[EVENT, CALL, ROWS, OK], &[]),
         (runs::late_calls, &[EVENT, CALL, OK, ROWS], &["ends-early"]),
         (runs::late_calls, &[EVENT, CALL, OK], &["ends-early"]),
+        (
+            runs::late_calls,
+            &[EVENT, NAMELESS, OK, ROWS],
+            &["ends-early"],
+        ),
         (
             runs::late_calls,
             &[EVENT, CALL, ROWS, "! gave-up 3 event"],

@@ -180,10 +180,15 @@ fn refused(transcript: &Transcript, call: Asked<'_>) -> Option<Finding> {
     Some(finding.came(came))
 }
 
+/// The request that a call names as its own.
+pub(super) fn parent(call: Asked<'_>) -> Option<String> {
+    let params: CallParams = serde_json::from_str(call.params).ok()?;
+    params.meta.parent.map(|parent| parent.to_string())
+}
+
 /// The event that a call names as its own although it was answered before.
 fn answered_parent<'a>(transcript: &'a Transcript, call: Asked<'_>) -> Option<Asked<'a>> {
-    let params: CallParams = serde_json::from_str(call.params).ok()?;
-    let parent = params.meta.parent?.to_string();
+    let parent = parent(call)?;
     let event = transcript.asked().find(|asked| asked.id == parent)?;
     let (answered, _) = transcript.answers(event.id).next()?;
     (answered < call.at).then_some(event)

@@ -16,7 +16,8 @@ use crate::{
     cli::output::{counted, paint},
     clock::Unix,
     plugin::report::PluginReport,
-    text::{shorten, wrap},
+    text::{shorten, without_controls, wrap},
+    way::word,
 };
 
 /// A terminal that is not large.
@@ -251,7 +252,9 @@ impl Page<'_> {
             .collect();
         self.block("  dead letters  ", &format!("{total}: {}", each.join(", ")));
         let list = match status.dead_letters.first_key_value() {
-            Some((plugin, _)) if each.len() == 1 => format!("sgeventd dead list --plugin {plugin}"),
+            Some((plugin, _)) if each.len() == 1 => {
+                format!("sgeventd dead list --plugin {}", word(plugin.as_str()))
+            }
             _ => "sgeventd dead list".to_owned(),
         };
         self.remedies([&list]);
@@ -266,7 +269,7 @@ impl Page<'_> {
         self.line("  files in plugin paths that are no plugins".to_owned());
         let few = if self.shown.all { all.len() } else { FEW };
         for file in all.iter().take(few) {
-            self.line(format!("    {}", file.path));
+            self.line(format!("    {}", without_controls(&file.path)));
             self.block("      ", &file.reason);
         }
         self.rest(all.len(), few);

@@ -61,11 +61,9 @@ impl Task {
             .as_ref()
             .and_then(|params| serde_json::from_str(params.get()).ok())
             .unwrap_or_default();
-        let parent = named.meta.parent.or_else(|| run.only_open());
         let context = run.context();
-        if let Some(parent) = parent {
-            run.flights.call_begun(parent);
-        }
+        let parent = named.meta.parent.or_else(|| run.only_open());
+        let parent = parent.filter(|parent| run.flights.call_begun(*parent));
         let answers = run.answers.0.clone();
         run.calls_made += 1;
         let number = run.calls_made;

@@ -1,9 +1,6 @@
 //! A changed version that is tried beside the running one: it takes over when it has passed `initialize`, else it is ended.
 
-use super::{
-    Task,
-    fate::{ending, with_last_words},
-};
+use super::{Task, fate::ending};
 use crate::{
     journal::JournalError,
     plugin::{
@@ -46,11 +43,11 @@ impl Task {
         }
     }
 
-    /// Its process has ended.
-    pub(super) fn candidate_over(&mut self, exit: Exit, run: &Run) {
+    /// Its process has ended; `broken`: its program's first line is why, in words.
+    pub(super) fn candidate_over(&mut self, exit: Exit, run: &Run, broken: Option<String>) {
         if run.ladder.is_none() {
             let limits = self.setup_for(true).settings.limits.effective();
-            self.tell_invalid(&with_last_words(run, &ending(run, exit, &limits)));
+            self.tell_invalid(&broken.unwrap_or_else(|| ending(run, exit, &limits)));
         }
         self.step(Input::CandidateGone);
     }

@@ -1,6 +1,6 @@
 //! Starting, shaking hands, ending: what the life machine says is carried out here.
 
-use std::time::Duration;
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use nix::sys::signal::Signal;
 use sgeventd_protocol::message::Reason;
@@ -11,10 +11,11 @@ use crate::{
     config::{KillScope, Limits, write_size},
     journal::{Journal, JournalError, Op, When},
     plugin::{
-        diagnose::limit_met,
+        diagnose::{broken_script, limit_met},
         flight::{Blame, blame},
         life::{Action, Cause, Input, State, Then},
         run::{Asked, Happened, Run},
+        setup::Launch,
     },
     process::{self, Exit, Ladder, Step},
     services::Phase,
@@ -27,6 +28,12 @@ const DRAIN: Duration = Duration::from_secs(30);
 const DRAIN_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The exit code by which a plugin says that it cannot be configured: `EX_CONFIG`.
 const EXIT_CONFIG: i32 = 78;
+/// The exit codes by which `env` and shells say that a program cannot be executed, and that it is not found.
+const EXIT_NOT_RUN: [i32; 2] = [126, 127];
+/// Where the C library looks for programs when there is no `PATH`.
+const PATH_DEFAULT: &str = "/bin:/usr/bin";
+/// A file server that does not show a script's first line within so long hangs.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 /// So much of what was printed in place of the protocol stands in the first line.
 const STDOUT_MAX: usize = 80;
 
@@ -153,7 +160,11 @@ impl Task {
             }
             Happened::Closed(what) => self.closed(what, is_candidate),
             Happened::Exited => self.sweep(is_candidate),
-            Happened::Over(exit) => self.over(exit, is_candidate),
+            Happened::Over(exit) => {
+                let suspect = self.suspect(exit, is_candidate);
+                let broken = look_at_script(suspect).await;
+                self.over(exit, broken, is_candidate);
+            }
         }
         self.begin_promoted().await
     }
@@ -216,7 +227,28 @@ impl Task {
         }));
     }
 
-    fn over(&mut self, exit: Exit, is_candidate: bool) {
+    /// The program whose first line may be why its process ended before it answered `initialize`, and the `PATH` it had.
+    fn suspect(&self, exit: Exit, is_candidate: bool) -> Option<(PathBuf, OsString)> {
+        let run = if is_candidate {
+            &self.candidate
+        } else {
+            &self.run
+        };
+        let is_early = |run: &Run| run.manifest.is_none() && run.ladder.is_none();
+        let is_not_run = matches!(exit, Exit::Code(code) if EXIT_NOT_RUN.contains(&code));
+        if !is_not_run || !run.as_ref().is_some_and(is_early) {
+            return None;
+        }
+        let Launch::Spec(spec) = &self.setup_for(is_candidate).launch else {
+            return None;
+        };
+        let path = spec.env.iter().find(|(name, _)| name == "PATH");
+        let path = path.map_or_else(|| OsString::from(PATH_DEFAULT), |(_, value)| value.clone());
+        Some((spec.base.join(&spec.program), path))
+    }
+
+    /// Its process has ended; `broken`: its program's first line is why, in words.
+    fn over(&mut self, exit: Exit, broken: Option<String>, is_candidate: bool) {
         let run = if is_candidate {
             self.candidate.take()
         } else {
@@ -231,15 +263,15 @@ impl Task {
         }
         self.forget_child(&run);
         if is_candidate {
-            return self.candidate_over(exit, &run);
+            return self.candidate_over(exit, &run, broken);
         }
         // Answered, and nobody makes their calls any more: settled before the exit is judged.
         let now = self.shared.clock.now();
         for (open, ended) in run.flights.over() {
             self.settle(&open, ended, now);
         }
-        let what = ending(&run, exit, &self.setup.settings.limits.effective());
-        let error = with_last_words(&run, &what);
+        let limits = self.setup.settings.limits.effective();
+        let error = broken.unwrap_or_else(|| ending(&run, exit, &limits));
         self.main_over(exit, &run, error);
     }
 
@@ -292,7 +324,15 @@ pub(super) fn forget_child(journal: &Journal, pid: i32, start_time: u64) {
     }
 }
 
-/// How it ended, and the limit that it met, as far as the kernel or its own words tell.
+/// What is wrong with the first line of a script that `env` could not run, if anything is. It is not waited for long.
+async fn look_at_script(suspect: Option<(PathBuf, OsString)>) -> Option<String> {
+    let (program, path) = suspect?;
+    let look = tokio::task::spawn_blocking(move || broken_script(&program, &path));
+    let said = tokio::time::timeout(LOOK_MAX, look).await.ok()?.ok()??;
+    Some(crate::secret::shown(&said, ERROR_MAX))
+}
+
+/// How it ended, the limit that it met, as far as the kernel or its own words tell, and what it said last.
 pub(super) fn ending(run: &Run, exit: Exit, limits: &Limits) -> String {
     let met = match run.ran_out_of_memory {
         true => Some(format!(
@@ -305,7 +345,10 @@ pub(super) fn ending(run: &Run, exit: Exit, limits: &Limits) -> String {
     if run.handshake_until.is_some() && run.ladder.is_none() {
         text = format!("{text} before it answered `{}`", step_of(run));
     }
-    met.map_or_else(|| text.clone(), |met| format!("{text}; {met}"))
+    if let Some(met) = met {
+        text = format!("{text}; {met}");
+    }
+    with_last_words(run, &text)
 }
 
 /// What it said last, for people.

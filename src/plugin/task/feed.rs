@@ -1,6 +1,6 @@
 //! From the journal to the plugin and back: rows, bodies, deliveries, settlements, cursor changes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use sgeventd_protocol::{message, write};
@@ -22,7 +22,7 @@ use crate::{
     site::{Health, Session, SiteError},
 };
 
-/// What an event message needs besides its body.
+/// What an event message needs besides its body and the names of its subscriptions.
 const HEAD_BYTES: usize = 8 * 1024;
 /// A row is written again this soon when the journal's queue was full.
 const FULL_QUEUE: Duration = Duration::from_millis(20);
@@ -113,7 +113,8 @@ impl Task {
         };
         let cap =
             usize::try_from(self.setup.settings.limits.effective().line).unwrap_or(usize::MAX);
-        if body.len() + HEAD_BYTES > cap {
+        let matched = machine.names(&delivery.matched);
+        if body.len() + HEAD_BYTES + length(&matched) > cap {
             let error = format!(
                 "the event has {} bytes; a line may have {cap} (`limits.line`)",
                 body.len()
@@ -127,7 +128,7 @@ impl Task {
             attempt: delivery.attempt,
             deadline_ms: millis(timeout),
             behind: self.head.borrow().0.saturating_sub(seq.0),
-            matched: machine.names(&delivery.matched),
+            matched,
             replay: delivery.is_replay,
             progress: delivery
                 .progress
@@ -435,4 +436,15 @@ async fn from_site(
         }
         Err(_) => Ok(None),
     }
+}
+
+/// In bytes of JSON, at most.
+fn length(names: &[Arc<str>]) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    let of = |name: &Arc<str>| name.bytes().map(escaped).sum::<usize>() + 3;
+    names.iter().map(of).sum()
 }

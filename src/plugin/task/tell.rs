@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{REPORT, Task};
 use crate::{
     alert::{Alert, COMPLAINTS, CauseKey, Grade, gist},
-    clock::{Mono, Now, millis},
+    clock::{Mono, Now, Unix, millis, time_of_day},
     dispatch::Machine,
     journal::CursorChange,
     plugin::{
@@ -64,6 +64,7 @@ impl Task {
             .and_then(|event| event.facts.created_at)
             .map_or(Duration::ZERO, |at| self.site_now(now) - at);
         let words = self.words(lag, now.mono);
+        let next_at = self.next_attempt(words.state, now);
         let mut remedies = words.remedies.into_iter();
         let run = self.run.as_ref();
         PluginReport {
@@ -71,7 +72,7 @@ impl Task {
             ok: words.is_ok,
             state: words.state.to_owned(),
             since: self.life.since(),
-            reason: words.reason,
+            reason: words.reason.map(|why| with_next(why, next_at)),
             remedy: remedies.next(),
             other_remedies: remedies.collect(),
             subscriptions: self.subscriptions.clone(),
@@ -96,6 +97,12 @@ impl Task {
             last_error: self.last_error.clone(),
             complaint: self.complaint.clone(),
         }
+    }
+
+    /// When the event that it retries is tried again, while that is to come.
+    fn next_attempt(&self, state: &str, now: Now) -> Option<Unix> {
+        let machine = self.machine.as_ref().filter(|_| state == "retrying")?;
+        machine.retry_at().filter(|at| *at > now.unix)
     }
 
     pub(super) fn key(&self, kind: &str) -> CauseKey {
@@ -268,6 +275,33 @@ impl Task {
             });
         } else {
             self.shared.alerts.end(&self.key("lag"));
+        }
+    }
+}
+
+/// Why it is not well, with when the next attempt is: first, for `status` cuts a failure that is long.
+fn with_next(why: String, next_at: Option<Unix>) -> String {
+    match next_at {
+        Some(at) => format!("next attempt at {} UTC; {why}", time_of_day(at)),
+        None => why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_attempt_is_told() {
+        let failed = "event 1339, attempt 1 failed: KeyError";
+        for (next_at, expected) in [
+            (None, failed.to_owned()),
+            (
+                Some(Unix(1_700_000_000_000)),
+                format!("next attempt at 22:13:20 UTC; {failed}"),
+            ),
+        ] {
+            assert_eq!(with_next(failed.to_owned(), next_at), expected);
         }
     }
 }

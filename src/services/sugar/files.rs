@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Bad, json};
+use crate::services::arguments;
 
 /// What a call with a file comes to.
 #[derive(Debug)]
@@ -170,7 +171,7 @@ pub(super) fn fetch(params: &RawValue) -> Result<Plan, Bad> {
         return fetch(id, None);
     }
     let file: File = match json::is_object(given) {
-        true => json::read(given)?,
+        true => arguments::read_in("attachment", given.get())?,
         false => return Err(format!("`attachment` is {given}; allowed: {ALLOWED}")),
     };
     match file {

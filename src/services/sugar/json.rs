@@ -11,6 +11,8 @@ use serde::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::services::arguments;
+
 /// The members of an object in their order; of a doubled name the last counts, at the place of the first.
 #[derive(Debug, Clone, Default)]
 pub(in crate::services) struct Members<'a>(IndexMap<String, &'a RawValue>);
@@ -73,11 +75,7 @@ impl Serialize for Members<'_> {
 
 /// Reads params, or says what is wrong with them.
 pub(super) fn read<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, super::Bad> {
-    serde_json::from_str(raw.get()).map_err(|error| {
-        let text = error.to_string();
-        // The place in the params says nothing to who wrote keywords.
-        text.split(" at line ").next().unwrap_or(&text).to_owned()
-    })
+    arguments::read(raw.get())
 }
 
 /// Writes JSON.

@@ -106,7 +106,7 @@ fn bad_params_say_which() {
     insta::assert_snapshot!(shown.join("\n"), @r#"
         missing field `entity_type`
         missing field `filters`
-        invalid value: integer `-1`, expected u64
+        `limit` is -1; allowed: a whole number from 0
         an `order` needs `field_name`
         `data` is missing
         `image` cannot be assigned, it is uploaded (sg.upload_thumbnail)

@@ -289,3 +289,150 @@ async fn what_is_no_method_or_no_keywords_is_said() {
     assert_eq!(bench.refused("sg.find", r#"["Shot",[]]"#).await.0, -32602);
     assert_eq!(bench.refused("sg.find", r#"{"_meta":5}"#).await.0, -32602);
 }
+
+#[tokio::test]
+async fn an_argument_that_does_not_fit_is_named_with_what_is_allowed() {
+    let bench = Bench::new("http://127.0.0.1:1", |_| {});
+    for (method, params, expected) in [
+        (
+            "sg.batch",
+            r#"{"requests":{}}"#,
+            "`requests` is an object; allowed: a list",
+        ),
+        (
+            "sg.batch",
+            r#"{"requests":[{"entity_type":"Shot"},1]}"#,
+            "`requests[1]` is 1; allowed: an object",
+        ),
+        (
+            "sg.batch",
+            r#"{"requests":[{"entity_type":"Shot","data":[]}]}"#,
+            "`requests[0].data` is a list; allowed: an object",
+        ),
+        (
+            "sg.batch",
+            r#"{"requests":[{"request_type":"delete"}]}"#,
+            "`requests[0]`: missing field `entity_type`",
+        ),
+        (
+            "sg.find",
+            r#"{"entity_type":"Shot","filters":[],"limit":-1}"#,
+            "`limit` is -1; allowed: a whole number from 0",
+        ),
+        (
+            "sg.find",
+            r#"{"entity_type":"Shot","filters":[],"order":[{"field_name":5}]}"#,
+            "`order[0].field_name` is 5; allowed: a string",
+        ),
+        (
+            "sg.find",
+            r#"{"_meta":5}"#,
+            "`_meta` is 5; allowed: an object",
+        ),
+        (
+            "sg.find",
+            r#"{"_meta":{"script":5}}"#,
+            "`_meta.script` is 5; allowed: a string",
+        ),
+        (
+            "sg.find_one",
+            r#"{"entity_type":"Shot","filters":[],"retired_only":"no"}"#,
+            "`retired_only` is \"no\"; allowed: true or false",
+        ),
+        (
+            "sg.summarize",
+            r#"{"entity_type":"Shot","filters":[],"filter_operator":[]}"#,
+            "`filter_operator` is a list; allowed: a string",
+        ),
+        (
+            "sg.create",
+            r#"{"entity_type":"Shot","data":"x"}"#,
+            "`data` is \"x\"; allowed: an object",
+        ),
+        (
+            "sg.update",
+            r#"{"entity_type":"Shot","multi_entity_update_modes":"add"}"#,
+            "`multi_entity_update_modes` is \"add\"; allowed: an object",
+        ),
+        (
+            "sg.delete",
+            r#"{"entity_type":7,"entity_id":1}"#,
+            "`entity_type` is 7; allowed: a string",
+        ),
+        (
+            "sg.revive",
+            r#"{"entity_type":null,"entity_id":1}"#,
+            "`entity_type` is null; allowed: a string",
+        ),
+        (
+            "sg.schema_read",
+            r#"{"field_name":true}"#,
+            "`field_name` is true; allowed: a string",
+        ),
+        (
+            "sg.schema_entity_read",
+            r#"{"entity_type":{}}"#,
+            "`entity_type` is an object; allowed: a string",
+        ),
+        (
+            "sg.schema_field_read",
+            r#"{"entity_type":"Shot","field_name":1.50}"#,
+            "`field_name` is 1.50; allowed: a string",
+        ),
+        (
+            "sg.text_search",
+            r#"{"text":"a","entity_types":[]}"#,
+            "`entity_types` is a list; allowed: an object",
+        ),
+        (
+            "sg.upload",
+            r#"{"entity_type":"Shot","entity_id":"5","path":"a"}"#,
+            "`entity_id` is \"5\"; allowed: a whole number",
+        ),
+        (
+            "sg.upload_thumbnail",
+            r#"{"entity_type":"Shot","entity_id":5,"path":5}"#,
+            "`path` is 5; allowed: a string",
+        ),
+        (
+            "sg.upload_filmstrip_thumbnail",
+            r#"{"entity_type":"Shot","entity_id":5,"path":"a","tag_list":[]}"#,
+            "`tag_list` is a list; allowed: a string",
+        ),
+        (
+            "sg.share_thumbnail",
+            r#"{"entities":[{"type":"Shot","id":5},{"type":"Shot","id":"x"}]}"#,
+            "`entities[1].id` is \"x\"; allowed: a whole number",
+        ),
+        (
+            "sg.download",
+            r#"{"attachment":{"url":5},"file_path":"a"}"#,
+            "`attachment.url` is 5; allowed: a string",
+        ),
+        (
+            "sg.download",
+            r#"{"attachment":7,"file_path":[]}"#,
+            "`file_path` is a list; allowed: a string",
+        ),
+        (
+            "sg.rpc",
+            r#"{"method":["read"]}"#,
+            "`method` is a list; allowed: a string",
+        ),
+        ("state.get", r#"{"key":7}"#, "`key` is 7; allowed: a string"),
+        (
+            "state.set",
+            r#"{"key":{},"value":1}"#,
+            "`key` is an object; allowed: a string",
+        ),
+        (
+            "state.delete",
+            r#"{"key":null}"#,
+            "`key` is null; allowed: a string",
+        ),
+        ("state.get", "{}", "missing field `key`"),
+    ] {
+        let error = bench.call(method, params).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{method}: {expected} (-32602)"));
+    }
+}
