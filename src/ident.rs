@@ -59,6 +59,16 @@ impl PluginName {
         &self.0
     }
 
+    /// Its section of the config, as it is written there.
+    #[must_use]
+    pub fn section(&self) -> String {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        match &*self.0 {
+            name if name.chars().all(is_plain) => format!("[plugin.{name}]"),
+            name => format!("[plugin.{name:?}]"),
+        }
+    }
+
     /// The name of a folder of its own: one part of a path, another one for each name.
     #[must_use]
     pub fn folder(&self) -> String {

@@ -41,7 +41,8 @@ pub fn by_change(file: &str) -> String {
 #[must_use]
 pub fn by_config(plugin: &PluginName) -> String {
     let daemon = std::process::id();
-    format!("enabled = true in [plugin.{plugin}] of the config, then kill -HUP {daemon}")
+    let section = plugin.section();
+    format!("enabled = true in {section} of the config, then kill -HUP {daemon}")
 }
 
 /// What ends a trouble that such an error is.

@@ -29,15 +29,8 @@ pub(super) enum Missing {
 impl Needed {
     /// A key in the plugin's section of the config.
     pub(super) fn setting(plugin: &PluginName, line: String) -> Self {
-        let name = plugin.as_str();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let section = if name.chars().all(is_plain) {
-            format!("[plugin.{name}]")
-        } else {
-            format!("[plugin.{name:?}]")
-        };
         Self {
-            section: Some(section),
+            section: Some(plugin.section()),
             line,
         }
     }

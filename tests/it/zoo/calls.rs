@@ -71,6 +71,23 @@ async fn leaks_calls() {
 }
 
 #[tokio::test]
+async fn calls_on_after_answering() {
+    visits(async || {
+        let site = Site::quiet().await;
+        site.order(&json!({"verb": "latency", "ms": 100}));
+        let studio = Studio::new(&site);
+        let vice = "calls_on_after_answering";
+        let mut cage = Cage::of(site, studio, vice, "", "").await;
+        let told = all_told(&mut cage, vice).await;
+        let refused = [-32012; 3];
+        assert_eq!(told, json!({"overlaps": 0, "late": refused}));
+        cage.site.clear();
+        cage.close(&[25]).await
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn names_foreign_parents() {
     visits(async || {
         let mut cage = Cage::new("names_foreign_parents", "").await;
