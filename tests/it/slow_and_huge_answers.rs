@@ -10,7 +10,11 @@ use std::{fs, time::Duration};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::{Daemon, Site, Studio, until};
+use crate::support::{Daemon, Site, Studio, until, yardstick::Yardstick};
+
+/// The calls of others are compared before and during a trouble so often, and more often while no pair is within the bound.
+const PAIRS_MIN: usize = 3;
+const PAIRS_MAX: usize = 8;
 
 /// A plugin that asks the site with each event and writes down how long that took.
 fn caller(method: &str, payload: &str) -> String {
@@ -83,9 +87,12 @@ async fn an_answer_without_an_end_costs_its_deadline_and_nobody_else() {
             .all(|name| took(&studio, name, 0).0.len() >= wanted)
     })
     .await;
-    let mut pairs = Vec::new();
+    let mut quiet = f64::MAX;
     let files = open_files(&daemon);
-    for kind in ["drip", "endless_head", "drip"] {
+    for (nth, kind) in ["drip", "endless_head"].into_iter().cycle().enumerate() {
+        if nth >= PAIRS_MAX || nth >= PAIRS_MIN && Yardstick::is_calm(quiet) {
+            break;
+        }
         let before = quick_calls(&site, &daemon, &studio, 12).await;
         until("the slow one has caught up", || {
             took(&studio, "slow", 0).0.len() >= site.truth().len()
@@ -94,7 +101,8 @@ async fn an_answer_without_an_end_costs_its_deadline_and_nobody_else() {
         let from = studio.book("slow").len();
         site.order(&json!({"verb": "fail", "kind": kind, "method": "summarize"}));
         let during = quick_calls(&site, &daemon, &studio, 12).await;
-        pairs.push((before, during));
+        // Noise of the machine is not in all of them; whoever disturbs the others does it each time.
+        quiet = quiet.min(during / before);
         until("its calls run into the deadline", || {
             took(&studio, "slow", from).0.len() >= 2
         })
@@ -139,11 +147,11 @@ async fn an_answer_without_an_end_costs_its_deadline_and_nobody_else() {
     let after = open_files(&daemon);
     assert!(after <= files + 2, "open files: {files}, then {after}");
     assert_eq!(daemon.stop().await, Some(0), "{}", studio.log());
-    let run = studio.recheck(&site, "slowloris", &[16]);
+    let mut run = studio.recheck(&site, "slowloris", &[16]);
     run.told_and_over(&[]);
+    run.quiet = Some((quiet * 100.0).round() / 100.0);
     run.with("open_files_before", files)
         .with("open_files_after", after)
-        .quiet(&pairs)
         .judge();
 }
 

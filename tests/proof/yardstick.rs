@@ -9,6 +9,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Whoever is held up for longer than this, as a share of what it took before, is not left in peace.
+const QUIET_MAX: f64 = 1.5;
+
 /// What a run came to; none: not measured in it. The words are those of `docs/reliability.md`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Yardstick {
@@ -103,6 +106,11 @@ impl Yardstick {
         assert_eq!(self.recovered, Some(each_once(over)), "{}: over", self.run);
     }
 
+    /// True when so much is within the bound.
+    pub(crate) fn is_calm(quiet: f64) -> bool {
+        quiet <= QUIET_MAX
+    }
+
     /// True when nothing that was measured is violated.
     pub(crate) fn is_passed(&self) -> bool {
         let none_of = |figure: Option<u64>| figure.is_none_or(|count| count == 0);
@@ -111,7 +119,7 @@ impl Yardstick {
             (Some(dup), bound) => dup <= bound.unwrap_or(0),
             (None, _) => true,
         };
-        let is_quiet = self.quiet.is_none_or(|quiet| quiet <= 1.5);
+        let is_quiet = self.quiet.is_none_or(Self::is_calm);
         is_clean && is_bounded && is_quiet && !self.is_violated
     }
 }
