@@ -27,7 +27,9 @@ pub(super) struct Cause<'a> {
 
 /// The last error in a log; none: it ended without a word that is understood.
 pub(super) fn cause<'a>(log: &'a [&'a str]) -> Option<Cause<'a>> {
-    let at = log.iter().rposition(|line| is_error(line))?;
+    let at = log
+        .iter()
+        .rposition(|line| is_error(line) || is_of_env(line))?;
     let error = log[at];
     let head = log[..at]
         .iter()
@@ -39,6 +41,10 @@ pub(super) fn cause<'a>(log: &'a [&'a str]) -> Option<Cause<'a>> {
         "install the module for the Python that runs the plugin, or say where it is: `venv` or `pythonpath` in [plugin.NAME], and check with --config"
     } else if error.contains("ERR_MODULE_NOT_FOUND") || error.contains("Cannot find module") {
         "install the package in the plugin's folder"
+    } else if is_of_env(error) && error.contains("-[v]S") {
+        "its lines end as on Windows (sed -i 's/\\r$//' FILE takes that away), or its first line has more words than a program: put -S behind env"
+    } else if is_of_env(error) {
+        "install the program that its first line names, or name another one there"
     } else {
         READ_IT
     };
@@ -71,6 +77,12 @@ fn is_error(line: &str) -> bool {
     name.chars().all(is_word) && ["Error", "Exception"].iter().any(|end| name.ends_with(end))
 }
 
+/// True for `/usr/bin/env: …`, which speaks when it cannot run what a first line names.
+fn is_of_env(line: &str) -> bool {
+    let name = line.split_once(": ").map(|(name, _)| name);
+    name.is_some_and(|name| name == "env" || name.ends_with("/env"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +101,21 @@ mod tests {
                 "ModuleNotFoundError: No module named 'shotgun_api4'",
                 4,
                 "pythonpath",
+            ),
+            (
+                &[
+                    "/usr/bin/env: 'python3\\r': No such file or directory",
+                    "/usr/bin/env: use -[v]S to pass options in shebang lines",
+                ],
+                "/usr/bin/env: use -[v]S to pass options in shebang lines",
+                2,
+                "as on Windows",
+            ),
+            (
+                &["/usr/bin/env: 'python9': No such file or directory"],
+                "/usr/bin/env: 'python9': No such file or directory",
+                1,
+                "install the program",
             ),
             (
                 &[
